@@ -1,0 +1,57 @@
+"""The errors people meet: each message says what was found, where, and what would be right."""
+
+from __future__ import annotations
+
+
+class EmodaskError(Exception):
+    """Base of all errors that emodask raises on purpose; the command line prints the message alone.
+
+    Attributes
+    ----------
+    exit_code : int
+        What the command line exits with: 2 for misuse, 1 for work that failed.
+    """
+
+    exit_code = 1
+
+
+class UsageError(EmodaskError):
+    """An argument or option that cannot be meant."""
+
+    exit_code = 2
+
+
+class JobError(EmodaskError):
+    """A job file with an unknown key or an impossible value."""
+
+    exit_code = 2
+
+
+class SourceError(EmodaskError):
+    """A source that is absent, empty, or not what it claims to be."""
+
+    exit_code = 2
+
+
+class StoreError(EmodaskError):
+    """A store that is not one, is damaged, or was written under other settings."""
+
+    exit_code = 2
+
+
+class BundleError(EmodaskError):
+    """A bundle that is not one, is damaged, or lacks what a prediction needs."""
+
+    exit_code = 2
+
+
+class MediaError(EmodaskError):
+    """A media file that cannot be read or decoded."""
+
+
+class FeatureError(EmodaskError):
+    """Decoded media from which a feature cannot be computed."""
+
+
+class EvaluationError(EmodaskError):
+    """Clips on which a model cannot be fitted or evaluated."""

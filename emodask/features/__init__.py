@@ -1,0 +1,78 @@
+"""Feature families: one module each, found by name; arrays in, array out."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from emodask.errors import JobError
+from emodask.sources.names import Modality
+
+
+class FamilySettings(BaseModel):
+    """Base of each family's settings: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a module of this package declares about itself, under the name ``FAMILY``.
+
+    Attributes
+    ----------
+    modality : "video" or "audio"
+        Which medium the family is computed from.
+    settings : type of FamilySettings
+        The keys that a job's ``[features.NAME]`` table may hold, with defaults.
+    dims : callable
+        ``dims(settings)`` gives ``{dimension name: size}`` of one clip's array, in order.
+    decode : callable
+        ``decode(settings)`` gives the keyword arguments for :func:`emodask.media.gray_frames`
+        (video) or :func:`emodask.media.mono_samples` (audio).
+    compute : callable
+        ``compute(decoded, settings, seed)`` turns the decoded media (frames or samples) into one
+        float32 array of the declared shape, or raises :class:`~emodask.errors.FeatureError`.
+        ``seed`` is a non-negative integer fixed by the job's seed and the clip's name.
+    coords : callable, optional
+        ``coords(settings)`` gives labels of dimensions: ``{dimension name: sequence of str}``.
+    """
+
+    modality: Modality
+    settings: type[FamilySettings]
+    dims: Callable[[Any], Mapping[str, int]]
+    decode: Callable[[Any], Mapping[str, Any]]
+    compute: Callable[[npt.NDArray[Any], Any, int], npt.NDArray[np.float32]]
+    coords: Callable[[Any], Mapping[str, tuple[str, ...]]] = field(default=lambda settings: {})
+
+
+def family_names() -> tuple[str, ...]:
+    """Names of the families that exist: the modules of this package that are not packages.
+
+    Examples
+    --------
+    >>> "hog3d" in family_names() and "spline" in family_names()
+    True
+    """
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.ispkg))
+
+
+def family(name: str) -> Family:
+    """Look a family up by name.
+
+    Raises
+    ------
+    JobError
+        If no module of that name exists here.
+    """
+    if name not in family_names():
+        raise JobError(f"unknown feature family {name!r}; there are {', '.join(family_names())}")
+    found: Family = importlib.import_module(f"{__name__}.{name}").FAMILY
+    return found

@@ -1,0 +1,1 @@
+"""Building blocks of the audio feature families: spectra, speech variants, descriptors, splines."""

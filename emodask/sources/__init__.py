@@ -1,0 +1,1 @@
+"""What exists: clip names, zip members, the catalogue, manifests and synthetic data."""
