@@ -1,0 +1,126 @@
+"""Time and added peak memory of PartialTucker against tensorly's, each in a process of its own.
+
+Run ``python -m tests.benchmarks.bench_tucker [CLIPS]``; every process computes on one thread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+SHAPE = (48, 71, 10, 9, 2)
+RANKS = [8, 8, 3, 1]
+MODES = [1, 2, 3, 5]
+ROWS_PER_CHUNK = 12
+
+
+def low_rank_plus_noise(n_clips: int) -> np.ndarray:
+    """Clips whose planted subspaces carry most of the variance, float32, (n_clips, *SHAPE)."""
+    rng = np.random.default_rng(0)
+    ranks = [SHAPE[axis] for axis in range(len(SHAPE))]
+    factors = {}
+    for rank, mode in zip(RANKS, MODES, strict=True):
+        ranks[mode - 1] = rank
+        basis = np.linalg.qr(rng.normal(size=(SHAPE[mode - 1], rank)))[0]
+        factors[mode - 1] = basis.astype(np.float32)
+    clips = np.empty((n_clips, *SHAPE), np.float32)
+    for clip in clips:
+        part = 15 * rng.standard_normal(ranks, dtype=np.float32)
+        for axis, factor in factors.items():
+            part = np.moveaxis(np.tensordot(part, factor, axes=(axis, 1)), -1, axis)
+        rng.standard_normal(dtype=np.float32, out=clip)
+        clip *= 0.3
+        clip += part
+    return clips
+
+
+def resident_mb(key: str) -> float:
+    """Resident memory of the process in MB: ``VmRSS`` now, ``VmHWM`` at its peak (Linux)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
+
+
+def measure(which: str, folder: Path) -> None:
+    """Fit once in this process; print seconds, added MB, relative error and sweeps as JSON."""
+    if which in ("emodask-zarr", "reducer-zarr"):
+        import dask
+        import dask.array
+
+        dask.config.set(scheduler="synchronous")
+        clips = dask.array.from_zarr(str(folder / "clips.zarr"))
+        clips[:1].sum().compute()  # imports and codec start-up are not the fit's
+    else:
+        clips = np.load(folder / "clips.npy")
+    if which == "tensorly":
+        from tensorly.decomposition import partial_tucker
+    else:
+        from emodask.reduction import PartialTucker, TensorReducer
+    Path("/proc/self/clear_refs").write_text("5")  # peak memory counts from here
+    before = resident_mb("VmRSS")
+    start, start_cpu = time.perf_counter(), time.process_time()
+    if which == "tensorly":
+        _, errors = partial_tucker(clips, RANKS, modes=MODES)
+        error, sweeps = float(errors[-1]), len(errors)
+    else:
+        estimator = (TensorReducer if "reducer" in which else PartialTucker)(RANKS, MODES)
+        fitted = estimator.fit(clips)
+        tucker = fitted.tucker_ if "reducer" in which else fitted
+        error, sweeps = tucker.reconstruction_error_, tucker.n_iter_
+    found = {
+        "seconds": time.perf_counter() - start,
+        "cpu": time.process_time() - start_cpu,
+        "added_mb": resident_mb("VmHWM") - before,
+        "error": error,
+        "sweeps": sweeps,
+    }
+    print(json.dumps(found))
+
+
+def main(n_clips: int = 200) -> None:
+    """Write the clips, measure every implementation, print one line for each."""
+    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    environment = os.environ | dict.fromkeys(threads, "1")
+    with tempfile.TemporaryDirectory() as folder:
+        import zarr
+
+        clips = low_rank_plus_noise(n_clips)
+        np.save(Path(folder) / "clips.npy", clips)
+        store = zarr.create_array(
+            str(Path(folder) / "clips.zarr"),
+            shape=clips.shape,
+            dtype=clips.dtype,
+            chunks=(ROWS_PER_CHUNK, *SHAPE),
+        )
+        store[:] = clips
+        print(f"{n_clips} clips of {SHAPE} float32, {clips.nbytes / 2**20:.0f} MB, one thread")
+        del clips
+        baseline = None
+        for which in ("tensorly", "emodask", "emodask-zarr", "reducer", "reducer-zarr"):
+            command = [sys.executable, "-m", "tests.benchmarks.bench_tucker", which, folder]
+            output = subprocess.run(
+                command, env=environment, check=True, capture_output=True, text=True
+            ).stdout
+            found = json.loads(output.splitlines()[-1])
+            baseline = baseline or found
+            print(
+                f"{which:>13}: {found['seconds']:6.2f} s "
+                f"({baseline['seconds'] / found['seconds']:5.1f}x)  CPU {found['cpu']:6.2f} s "
+                f"({baseline['cpu'] / found['cpu']:5.1f}x)  "
+                f"+{found['added_mb']:5.0f} MB  error {found['error']:.6f}  "
+                f"sweeps {found['sweeps']}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        measure(sys.argv[1], Path(sys.argv[2]))
+    else:
+        main(*map(int, sys.argv[1:]))
