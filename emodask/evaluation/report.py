@@ -1,0 +1,264 @@
+"""The report: ``metrics.json`` as one self-contained page that needs nothing but itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from emodask.errors import EvaluationError
+from emodask.evaluation.figures import confusion_figure, per_emotion_figure
+from emodask.evaluation.metrics import N_DRAWS
+from emodask.evaluation.protocols import actor_ranges
+from emodask.evaluation.results import (
+    Row,
+    headline,
+    headline_row,
+    interval_text,
+    job_name,
+    leaky_reason,
+    ordered_protocols,
+    percent,
+    rows,
+)
+
+PAGE = "index.html"
+MAX_FAILURES = 100
+"""A page lists this many failures; metrics.json has them all."""
+FEW_ACTORS = 6
+"""Below this many tested actors a page warns that a bootstrap over them is too narrow."""
+
+
+@dataclass(frozen=True)
+class ProtocolView:
+    """One protocol as the page shows it.
+
+    Attributes
+    ----------
+    name, description, leaky_reason : str
+        What it does, and why its figures flatter (empty if speaker-independent).
+    extent : str
+        Folds, clips and actors in words.
+    notes : tuple of str
+        How it differs from the protocol as published.
+    rows : tuple of Row
+        Its models, best first, or the one row that says it did not run.
+    """
+
+    name: str
+    description: str
+    leaky_reason: str
+    extent: str
+    notes: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of one model under one protocol, as SVG elements."""
+
+    caption: str
+    confusion: str
+    per_emotion: str
+
+
+def _counted(number: int | None, noun: str) -> str:
+    return "" if number is None else f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _protocol_views(metrics: Mapping[str, Any]) -> Iterator[ProtocolView]:
+    every = rows(metrics)
+    for name, entry in ordered_protocols(metrics):
+        extent = (
+            _counted(entry.get("folds"), "fold"),
+            _counted(entry.get("n_clips"), "clip") and f"{entry['n_clips']} clips tested",
+            _counted(entry.get("n_actors"), "actor"),
+        )
+        notes = [str(note) for note in entry.get("notes", ())]
+        n_actors = entry.get("n_actors")
+        if entry.get("models") and n_actors is not None and 2 <= n_actors < FEW_ACTORS:
+            notes.append(
+                f"{n_actors} actors cannot show how much people differ: "
+                "the intervals are too narrow"
+            )
+        yield ProtocolView(
+            name=name,
+            description=str(entry.get("description", "")),
+            leaky_reason=leaky_reason(name, entry),
+            extent=", ".join(part for part in extent if part),
+            notes=tuple(notes),
+            rows=tuple(row for row in every if row.protocol == name),
+        )
+
+
+def _pictures(metrics: Mapping[str, Any], row: Row) -> Pictures:
+    from markupsafe import Markup
+
+    summary = metrics["protocols"][row.protocol]["models"][row.model]
+    caption = f"{row.model} under {row.protocol}"
+    emotions = list(summary["per_emotion"])
+    # The figures escape the text in them: their markup may pass as it is.
+    return Pictures(
+        caption=caption,
+        confusion=Markup(
+            confusion_figure(summary["confusion"], emotions, f"Confusion matrix of {caption}")
+        ),
+        per_emotion=Markup(
+            per_emotion_figure(summary["per_emotion"], f"Scores of each emotion, {caption}")
+        ),
+    )
+
+
+def _contrast(metrics: Mapping[str, Any]) -> str:
+    """Say what a leaky protocol would have claimed, so nobody compares the wrong figures."""
+    honest = headline_row(metrics)
+    leaky = [r for r in rows(metrics) if not r.speaker_independent and r.uar is not None]
+    if not leaky:
+        return ""
+    same = [r for r in leaky if honest and r.model == honest.model]
+    row = (same or leaky)[0]
+    entry = metrics["protocols"][row.protocol]
+    return (
+        f"Under the leaky protocol {row.protocol} the same figure is {percent(row.uar, ' %')}: "
+        f"{leaky_reason(row.protocol, entry)}. It says nothing about new people."
+    )
+
+
+def _flat(settings: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested settings as dotted keys with JSON values."""
+    if isinstance(settings, Mapping) and settings:
+        for key, value in settings.items():
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        text = settings if isinstance(settings, str) else json.dumps(settings, ensure_ascii=False)
+        yield prefix, text
+
+
+def _unbroken(sentence: str) -> str:
+    """Keep figures with their units, and intervals, on one line."""
+    no_break_space, word_joiner = "\u00a0", "\u2060"
+    return sentence.replace(" %", f"{no_break_space}%").replace("–", f"{word_joiner}–{word_joiner}")
+
+
+def _data_sentence(data: Mapping[str, Any]) -> str:
+    """Count the clips in one sentence: how many, how many usable, whose."""
+    done = data.get("done", data.get("clips", 0))
+    parts = [f"{_counted(data.get('clips', done), 'clip')}: {done} done"]
+    parts += [f"{data[key]} {key}" for key in ("failed", "incomplete", "pending") if data.get(key)]
+    text = ", ".join(parts)
+    if data.get("usable", done) != done:
+        text += f" ({data['usable']} have what this job's models need)"
+    if actors := data.get("actors"):
+        text += f"; {_counted(len(actors), 'actor')} ({actor_ranges(actors)})"
+    if emotions := data.get("emotions"):
+        text += f"; {_counted(len(emotions), 'emotion')} ({', '.join(emotions)})"
+    return text + "."
+
+
+def render_report(metrics: Mapping[str, Any]) -> str:
+    """Write the page.
+
+    Parameters
+    ----------
+    metrics : mapping
+        The content of ``metrics.json``. Only ``protocols`` and ``job`` are required; what else is
+        absent is left out.
+
+    Returns
+    -------
+    str
+        An HTML document without scripts or external requests. All text in ``metrics`` is escaped.
+
+    Examples
+    --------
+    >>> absent = {"speaker_independent": True, "not_run": "one actor"}
+    >>> page = render_report({"protocols": {"loso": absent}, "job": {"name": "<demo>"}})
+    >>> "one actor" in page, "&lt;demo&gt;" in page, "<demo>" in page
+    (True, True, False)
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(percent=percent, interval=interval_text, unbroken=_unbroken)
+    source = resources.files("emodask.evaluation").joinpath("report.html.jinja")
+    template = environment.from_string(source.read_text(encoding="utf-8"))
+
+    views = list(_protocol_views(metrics))
+    best = headline_row(metrics)
+    others = [v.rows[0] for v in views if not best or v.name != best.protocol]
+    data = metrics.get("data") or {}
+    failures = list(data.get("failures") or ())
+    shown = failures[:MAX_FAILURES]
+    job = metrics.get("job") or {}
+    return template.render(
+        name=job_name(metrics),
+        description=job.get("description", ""),
+        headline=headline(metrics),
+        contrast=_contrast(metrics),
+        best=best,
+        n_rivals=sum(
+            best is not None and (row.protocol, row.kind) == (best.protocol, best.kind)
+            for row in rows(metrics)
+        ),
+        best_pictures=_pictures(metrics, best) if best else None,
+        other_pictures=[_pictures(metrics, row) for row in others if row.uar is not None],
+        views=views,
+        n_draws=N_DRAWS,
+        data_sentence=_data_sentence(data) if data else "",
+        failures=shown,
+        n_unlisted=max(data.get("failed", 0), len(failures)) - len(shown),
+        credit=data.get("credit", ""),
+        settings=[(k, v) for k, v in _flat(job) if k not in ("name", "description")],
+        versions=metrics.get("versions") or {},
+        created=metrics.get("created", ""),
+        digest=metrics.get("digest", ""),
+    )
+
+
+def write_report(
+    metrics: Mapping[str, Any],
+    folder: str,
+    storage_options: Mapping[str, Any] | None = None,
+) -> str:
+    """Write the page as ``index.html`` into a folder.
+
+    Parameters
+    ----------
+    metrics : mapping
+        The content of ``metrics.json``.
+    folder : str
+        Path or URL, anything fsspec writes; made if it does not exist.
+    storage_options : mapping, optional
+        Passed on to fsspec.
+
+    Returns
+    -------
+    str
+        Path of the page within its file system.
+
+    Raises
+    ------
+    EvaluationError
+        If the folder cannot be written.
+
+    Examples
+    --------
+    >>> absent = {"speaker_independent": True, "not_run": "one actor"}
+    >>> write_report({"protocols": {"loso": absent}, "job": {}}, "memory://report")
+    '/report/index.html'
+    """
+    import fsspec
+
+    page = render_report(metrics)
+    filesystem, path = fsspec.core.url_to_fs(folder, **(storage_options or {}))
+    target = f"{path.rstrip('/')}/{PAGE}"
+    try:
+        filesystem.makedirs(path, exist_ok=True)
+        filesystem.pipe_file(target, page.encode("utf-8"))
+    except OSError as error:
+        raise EvaluationError(f"{path}: the report cannot be written: {error}") from error
+    return target
