@@ -1,4 +1,4 @@
-"""Fixtures that several test files share."""
+"""Fixtures that several test files share: real media, and a small synthetic corpus and job."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from emodask.extract import extract
+from emodask.job import Job, parse_job
+from emodask.sources.synth import synthesize
+from emodask.store import StoreAddress
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,3 +30,45 @@ def ravdess() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Zips of three synthetic actors, eight clips each: one of every emotion."""
+    folder = tmp_path_factory.mktemp("corpus")
+    synthesize(folder, actors=3, clips=8, size=(64, 36), seconds=1.0, workers=1)
+    return folder
+
+
+SMALL = {
+    "name": "small",
+    "seed": 7,
+    "data": {"batch": 5},
+    "features": {
+        "hog3d": {"height": 36, "width": 64, "frames": 10, "cell": [6, 8, 5], "bins": 4},
+        "spline": {"knots": 6},
+    },
+    "reductions": {
+        "hog3d": {"dims": ["cell_y", "cell_x"], "ranks": [3, 3]},
+        "spline": {"dims": ["basis", "feature"], "ranks": [4, 20]},
+    },
+    "models": {"logistic": {"kind": "logistic"}, "svc": {"kind": "svc", "features": ["spline"]}},
+    "evaluation": {"protocols": ["loso", "within-actor"]},
+}
+
+
+@pytest.fixture(scope="session")
+def small_job() -> Job:
+    """Both modalities at a size that takes milliseconds a clip."""
+    return parse_job(SMALL)
+
+
+@pytest.fixture(scope="session")
+def small_store(
+    corpus: Path, small_job: Job, tmp_path_factory: pytest.TempPathFactory
+) -> StoreAddress:
+    """The corpus extracted under the small job, undisturbed; tests must not write to it."""
+    store = tmp_path_factory.mktemp("store") / "store.zarr"
+    summary = extract(small_job, f"{corpus}/*.zip", store)
+    assert (summary.done, summary.total) == (24, 24), summary.failures
+    return StoreAddress.of(store)

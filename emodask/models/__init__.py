@@ -1,0 +1,1 @@
+"""Classifiers, and systems of reductions and a classifier, scikit-learn style."""

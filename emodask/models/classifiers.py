@@ -1,0 +1,112 @@
+"""The table of classifiers that a job's ``[models.NAME]`` can name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emodask.errors import JobError
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Where a scikit-learn classifier lies, and what emodask sets on it unless the job does."""
+
+    path: str
+    defaults: tuple[tuple[str, Any], ...] = ()
+
+
+CLASSIFIERS: dict[str, Classifier] = {
+    "mlp": Classifier("sklearn.neural_network:MLPClassifier"),
+    "svc": Classifier("sklearn.svm:SVC", (("break_ties", True),)),
+    "logistic": Classifier("sklearn.linear_model:LogisticRegression", (("max_iter", 1000),)),
+    "random-forest": Classifier("sklearn.ensemble:RandomForestClassifier"),
+}
+
+
+def make_classifier(kind: str, parameters: Mapping[str, Any], seed: int = 0) -> Any:
+    """A new, unfitted classifier.
+
+    Parameters
+    ----------
+    kind : str
+        A key of :data:`CLASSIFIERS`.
+    parameters : mapping
+        scikit-learn's own parameter names; lists become tuples.
+    seed : int
+        Its ``random_state`` unless the parameters name one.
+
+    Raises
+    ------
+    JobError
+        If the kind or a parameter's name is unknown.
+
+    Examples
+    --------
+    >>> make_classifier("svc", {"kernel": "poly", "C": 0.95}).kernel
+    'poly'
+    """
+    if kind not in CLASSIFIERS:
+        raise JobError(f"no classifier {kind!r}; there are {', '.join(CLASSIFIERS)}")
+    entry = CLASSIFIERS[kind]
+    module, name = entry.path.split(":")
+    make = getattr(importlib.import_module(module), name)
+    known = make().get_params()
+    chosen = {**dict(entry.defaults), **parameters}
+    unknown = [key for key in parameters if key not in known]
+    if unknown:
+        raise JobError(f"{kind} has no parameter {unknown[0]!r}; it has {', '.join(sorted(known))}")
+    if "random_state" in known:
+        chosen.setdefault("random_state", seed)
+    return make(**{k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()})
+
+
+def check_model(kind: str, parameters: Mapping[str, Any], where: str) -> None:
+    """Refuse a model that cannot be made, before any long work starts.
+
+    Raises
+    ------
+    JobError
+        Saying where, what was found, and what would be right.
+    """
+    if kind not in CLASSIFIERS:
+        raise JobError(f"{where}.kind: no classifier {kind!r}; there are {', '.join(CLASSIFIERS)}")
+    if not parameters:
+        return
+    try:
+        make_classifier(kind, parameters)._validate_params()
+    except JobError as error:
+        raise JobError(f"{where}.parameters: {error}") from error
+    except (ValueError, TypeError) as error:
+        raise JobError(f"{where}.parameters: {error}") from error
+
+
+def probabilities(model: Any, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Probability of each class that a fitted classifier knows.
+
+    Classifiers without probabilities of their own give a softmax of their decision function: in
+    the right order, but not calibrated.
+
+    Parameters
+    ----------
+    model : fitted classifier
+    features : ndarray, shape (n, p)
+
+    Returns
+    -------
+    ndarray of float64, shape (n, classes)
+        Rows add up to 1.
+    """
+    if hasattr(model, "predict_proba"):
+        return np.asarray(model.predict_proba(features), np.float64)
+    from scipy.special import softmax
+
+    scores = np.asarray(model.decision_function(features), np.float64)
+    if scores.ndim == 1:
+        scores = np.stack([-scores, scores], axis=1) / 2
+    return np.asarray(softmax(scores, axis=1), np.float64)

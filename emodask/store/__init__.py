@@ -1,0 +1,39 @@
+"""The Zarr layout: array specs, whole-chunk writes, resume, verify, open as xarray."""
+
+from __future__ import annotations
+
+from emodask.store.address import StoreAddress, attributes, open_group, stored_array
+from emodask.store.layout import (
+    Row,
+    Status,
+    checksum,
+    incomplete_reason,
+    missing_modalities,
+    specs,
+)
+from emodask.store.reading import describe, failures, open_store, read_rows, read_status
+from emodask.store.verification import Verification, verify
+from emodask.store.writing import prepare, writable_group, write_batch
+
+__all__ = [
+    "Row",
+    "Status",
+    "StoreAddress",
+    "Verification",
+    "attributes",
+    "checksum",
+    "describe",
+    "failures",
+    "incomplete_reason",
+    "missing_modalities",
+    "open_group",
+    "open_store",
+    "prepare",
+    "read_rows",
+    "read_status",
+    "specs",
+    "stored_array",
+    "verify",
+    "writable_group",
+    "write_batch",
+]

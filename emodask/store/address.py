@@ -1,0 +1,127 @@
+"""Where a store lies, and what lies there."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.abc.store import Store as ZarrStore
+from zarr.storage import FsspecStore, LocalStore
+
+from emodask.errors import StoreError
+from emodask.sources.location import StorageOptions, is_url, reason, redact
+from emodask.store.layout import FORMAT
+
+# Variable-length strings are a registered Zarr v3 extension that zarr-python and xarray read.
+warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 specification.*")
+
+
+@dataclass(frozen=True)
+class StoreAddress:
+    """Where a store lies: a local path or an fsspec URL, and its storage options."""
+
+    url: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(
+        cls, store: str | Path | StoreAddress, options: StorageOptions | None = None
+    ) -> StoreAddress:
+        """Take an address as users give it."""
+        if isinstance(store, StoreAddress):
+            return store
+        return cls(str(store), tuple(sorted((options or {}).items())))
+
+    def __str__(self) -> str:
+        return redact(self.url)
+
+    def __repr__(self) -> str:
+        """Show the address alone: options may hold secrets."""
+        return f"StoreAddress({str(self)!r})"
+
+    def zarr_store(self, read_only: bool = False) -> ZarrStore:
+        """The store as zarr sees it."""
+        if not is_url(self.url):
+            return LocalStore(Path(self.url).expanduser(), read_only=read_only)
+        try:
+            return FsspecStore.from_url(
+                self.url, storage_options=dict(self.options), read_only=read_only
+            )
+        except (ImportError, ValueError, OSError) as error:
+            raise StoreError(f"{self}: {reason(error)}") from error
+
+
+def existing(address: StoreAddress) -> dict[str, Any] | None:
+    """Attributes of the store that lies there, None if nothing does."""
+    store = address.zarr_store(read_only=True)
+    try:
+        group = zarr.open_group(store, mode="r", zarr_format=3)
+    except FileNotFoundError:
+        if _is_empty(address):
+            return None
+        raise StoreError(
+            f"{address}: something that is not an emodask store lies there; use another place"
+        ) from None
+    except Exception as error:
+        raise StoreError(f"{address}: cannot be opened: {reason(error)}") from error
+    ours = group.attrs.get("emodask")
+    if not isinstance(ours, dict):
+        raise StoreError(
+            f"{address}: a Zarr group, but not one that emodask wrote; use another place"
+        )
+    if ours.get("format") != FORMAT:
+        raise StoreError(
+            f"{address}: has format {ours.get('format')}, and this emodask reads format {FORMAT}"
+        )
+    return ours
+
+
+def _is_empty(address: StoreAddress) -> bool:
+    if not is_url(address.url):
+        folder = Path(address.url).expanduser()
+        return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    from fsspec.core import url_to_fs
+
+    fs, path = url_to_fs(address.url, **dict(address.options))
+    try:
+        return not fs.find(path, maxdepth=1)
+    except FileNotFoundError:
+        return True
+
+
+def open_group(address: StoreAddress, mode: str = "r") -> zarr.Group:
+    """Open an existing store as a Zarr group.
+
+    Raises
+    ------
+    StoreError
+        If there is none, or its creation was never finished.
+    """
+    found = existing(address)
+    if found is None:
+        raise StoreError(f"{address}: there is no store; write one with 'emodask extract'")
+    if not found.get("rows_fixed"):
+        raise StoreError(f"{address}: its creation was interrupted; run 'emodask extract' again")
+    return zarr.open_group(address.zarr_store(mode == "r"), mode=mode, zarr_format=3)  # type: ignore[arg-type]
+
+
+def attributes(group: zarr.Group) -> dict[str, Any]:
+    """What emodask wrote about a store: format, version, job settings, digest, sizes."""
+    found: Any = group.attrs["emodask"]
+    return dict(found)
+
+
+def stored_array(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    array = group[name]
+    if not isinstance(array, zarr.Array):
+        raise StoreError(f"{name} is not an array")
+    return array
+
+
+def strings(group: zarr.Group, name: str) -> npt.NDArray[Any]:
+    return np.asarray(stored_array(group, name)[:])

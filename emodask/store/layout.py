@@ -1,0 +1,136 @@
+"""The table of arrays: what a store holds, of which shape, and what a row says."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emodask.errors import StoreError
+from emodask.features import family
+from emodask.job import Job
+
+FORMAT = 1
+CODES = ("actor", "emotion", "intensity", "statement", "repetition", "channel")
+IDENTITY = ("clip_id", *CODES)
+
+
+class Status(IntEnum):
+    """What has become of a row: the commit record."""
+
+    PENDING = 0
+    DONE = 1
+    FAILED = 2
+    INCOMPLETE = 3
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One stored array. The first dimension is ``clip``, except for labels of a dimension."""
+
+    name: str
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: str
+    fill: Any
+    description: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a worker found out about one clip.
+
+    ``features`` holds the arrays that could be computed; the others are stored as NaN.
+    """
+
+    status: Status
+    features: Mapping[str, npt.NDArray[np.float32]]
+    error: str = ""
+    seconds: float = 0.0
+    frames: int = 0
+
+
+def specs(job: Job, n_clips: int) -> tuple[ArraySpec, ...]:
+    """Every array of a job's store.
+
+    Raises
+    ------
+    StoreError
+        If two features give one dimension different sizes.
+    """
+    clip = ("clip",)
+    table = [
+        ArraySpec("clip_id", clip, (n_clips,), "str", "", "name without the modality"),
+        *(ArraySpec(code, clip, (n_clips,), "int16", 0, f"RAVDESS {code} code") for code in CODES),
+    ]
+    sizes: dict[str, int] = {"clip": n_clips}
+    labels: dict[str, tuple[str, ...]] = {}
+    for name, feature in job.features.items():
+        found = family(feature.kind)
+        dims = dict(found.dims(feature.settings))
+        for dim, size in dims.items():
+            if sizes.setdefault(dim, size) != size:
+                raise StoreError(
+                    f"features.{name}: dimension {dim} has size {size} here and {sizes[dim]} in "
+                    "another feature; give them equal settings, or stores of their own"
+                )
+        labels.update(found.coords(feature.settings))
+        table.append(
+            ArraySpec(
+                name,
+                ("clip", *dims),
+                (n_clips, *dims.values()),
+                "float32",
+                float("nan"),
+                f"{feature.kind} features of the {found.modality}",
+            )
+        )
+    table += [
+        ArraySpec(dim, (dim,), (len(values),), "str", "", f"labels of {dim}")
+        for dim, values in labels.items()
+    ]
+    return (
+        *table,
+        ArraySpec("status", clip, (n_clips,), "uint8", 0, "0 pending 1 done 2 failed 3 incomplete"),
+        ArraySpec("error", clip, (n_clips,), "str", "", "file, stage and reason"),
+        ArraySpec("seconds", clip, (n_clips,), "float32", 0.0, "time that the clip took (s)"),
+        ArraySpec("frames", clip, (n_clips,), "int32", 0, "video frames used"),
+        ArraySpec("checksum", clip, (n_clips,), "uint64", 0, "BLAKE2b-64 of the features' bytes"),
+    )
+
+
+def checksum(features: Sequence[npt.NDArray[np.float32]]) -> int:
+    """BLAKE2b-64 of a clip's feature arrays, little-endian C order, in the order of the job.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> checksum([np.zeros(2, np.float32)]) == checksum([np.zeros(1, np.float32)] * 2)
+    True
+    """
+    state = hashlib.blake2b(digest_size=8)
+    for array in features:
+        state.update(np.ascontiguousarray(array, "<f4").data)
+    return int.from_bytes(state.digest(), "little")
+
+
+def incomplete_reason(missing: Sequence[str]) -> str:
+    """What ``error`` says of a clip whose media lacks a modality.
+
+    Examples
+    --------
+    >>> missing_modalities(incomplete_reason(["video"]))
+    ('video',)
+    """
+    return f"no media for: {', '.join(missing)}"
+
+
+def missing_modalities(error: str) -> tuple[str, ...]:
+    """Modalities that :func:`incomplete_reason` names; none for any other text."""
+    prefix = "no media for: "
+    return tuple(error.removeprefix(prefix).split(", ")) if error.startswith(prefix) else ()

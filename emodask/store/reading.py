@@ -1,0 +1,119 @@
+"""Reading a store back: rows, status, a description, an xarray dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from emodask.sources.location import StorageOptions
+from emodask.store.address import StoreAddress, attributes, open_group, stored_array, strings
+from emodask.store.layout import Row, Status
+
+if TYPE_CHECKING:
+    import xarray
+
+
+def read_rows(group: zarr.Group, start: int, stop: int) -> list[Row]:
+    """Rows of one batch as they stand in the store."""
+    span = slice(start, stop)
+    names = attributes(group)["features"]
+    status = np.asarray(stored_array(group, "status")[span])
+    stacks = {name: np.asarray(stored_array(group, name)[span]) for name in names}
+    errors = strings(group, "error")[span]
+    seconds, frames = stored_array(group, "seconds")[span], stored_array(group, "frames")[span]
+    return [
+        Row(
+            status=Status(int(status[i])),
+            features={name: stacks[name][i] for name in names},
+            error=str(errors[i]),
+            seconds=float(np.asarray(seconds)[i]),
+            frames=int(np.asarray(frames)[i]),
+        )
+        for i in range(stop - start)
+    ]
+
+
+def read_status(group: zarr.Group) -> npt.NDArray[np.uint8]:
+    """The commit record of all rows."""
+    return np.asarray(stored_array(group, "status")[:])
+
+
+def failures(group: zarr.Group) -> list[tuple[str, str]]:
+    """Clip and reason of every failed row."""
+    failed = np.flatnonzero(read_status(group) == Status.FAILED)
+    if not failed.size:
+        return []
+    names, errors = strings(group, "clip_id"), strings(group, "error")
+    return [(str(names[i]), str(errors[i])) for i in failed]
+
+
+def describe(
+    store: str | Path | StoreAddress, storage_options: StorageOptions | None = None
+) -> dict[str, Any]:
+    """What a store holds, as plain JSON values.
+
+    Returns
+    -------
+    dict
+        ``store``, ``emodask`` (version), ``job`` (extraction settings), ``job_digest``, ``batch``,
+        ``counts`` (rows by status), ``actors``, ``arrays`` and ``failures``.
+    """
+    address = StoreAddress.of(store, storage_options)
+    group = open_group(address)
+    about = attributes(group)
+    status = read_status(group)
+    return {
+        "store": str(address),
+        "emodask": about["version"],
+        "job": about["job"],
+        "job_digest": about["digest"],
+        "batch": about["batch"],
+        "counts": {s.name.lower(): int((status == s).sum()) for s in Status},
+        "actors": sorted({int(actor) for actor in np.asarray(stored_array(group, "actor")[:])}),
+        "arrays": {
+            name: {
+                "dims": list(stored_array(group, name).metadata.dimension_names or ()),  # type: ignore[union-attr]
+                "shape": list(stored_array(group, name).shape),
+                "chunks": list(stored_array(group, name).chunks),
+                "dtype": str(stored_array(group, name).dtype),
+            }
+            for name in about["features"]
+        },
+        "failures": failures(group),
+    }
+
+
+def open_store(
+    store: str | Path | StoreAddress,
+    storage_options: StorageOptions | None = None,
+    status: Sequence[int] | None = (Status.DONE,),
+) -> xarray.Dataset:
+    """Open a store as a lazy :class:`xarray.Dataset`.
+
+    Parameters
+    ----------
+    store : str, Path or StoreAddress
+        Local path or fsspec URL.
+    storage_options : mapping, optional
+        For fsspec.
+    status : sequence of int, optional
+        Rows to keep, by status; None keeps all, which is what plain ``xarray.open_zarr`` gives.
+
+    Returns
+    -------
+    xarray.Dataset
+        Feature arrays as dask arrays, one chunk a batch; identities and status as coordinates.
+    """
+    import xarray
+
+    address = StoreAddress.of(store, storage_options)
+    open_group(address)
+    dataset = xarray.open_zarr(address.zarr_store(read_only=True), consolidated=False)
+    if status is None:
+        return dataset
+    return dataset.isel(clip=np.flatnonzero(np.isin(dataset["status"].values, list(status))))

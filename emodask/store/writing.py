@@ -1,0 +1,169 @@
+"""Creating a store with all rows fixed, and committing batches to it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import zarr
+
+import emodask
+from emodask.errors import StoreError
+from emodask.features import family
+from emodask.job import Job, digest
+from emodask.sources.catalogue import Clip
+from emodask.sources.location import reason
+from emodask.store.address import (
+    StoreAddress,
+    attributes,
+    existing,
+    open_group,
+    stored_array,
+    strings,
+)
+from emodask.store.layout import CODES, FORMAT, IDENTITY, Row, checksum, specs
+
+
+def prepare(address: StoreAddress, job: Job, clips: Sequence[Clip]) -> zarr.Group:
+    """Create the store with all rows fixed, or open one that was created the same way.
+
+    A creation that was interrupted is done again: no row can have been written before it ended.
+
+    Raises
+    ------
+    StoreError
+        If something else lies there, or a store with other settings or other clips.
+    """
+    attributes = _attributes(job, len(clips))
+    found = existing(address)
+    if found is None or not found.get("rows_fixed"):
+        return _create(address, job, clips, attributes)
+    if found["digest"] != attributes["digest"]:
+        differing = ", ".join(_differences(found["job"], attributes["job"]))
+        raise StoreError(
+            f"{address}: written under other settings (digest {found['digest']}, this job's is "
+            f"{attributes['digest']}); they differ in {differing}. Use another store"
+        )
+    group = open_group(address, "r+")
+    stored = [str(name) for name in strings(group, "clip_id")]
+    given = [clip.clip_id for clip in clips]
+    if stored != given:
+        missing, new = set(stored) - set(given), set(given) - set(stored)
+        raise StoreError(
+            f"{address}: holds {len(stored)} clips and the sources {len(given)}: {len(missing)} of "
+            f"the store's are not in the sources, {len(new)} of the sources' not in the store. "
+            "Pass the same sources as before, or use another store"
+        )
+    return group
+
+
+def _attributes(job: Job, n_clips: int) -> dict[str, Any]:
+    settings = job.extraction()
+    return {
+        "format": FORMAT,
+        "version": emodask.__version__,
+        "job": settings,
+        "digest": digest(settings),
+        "clips": n_clips,
+        "batch": job.data.batch,
+        "features": list(job.features),
+    }
+
+
+def _create(
+    address: StoreAddress, job: Job, clips: Sequence[Clip], attributes: dict[str, Any]
+) -> zarr.Group:
+    table = specs(job, len(clips))
+    coordinates = " ".join([*IDENTITY, "status"])
+    try:
+        group = zarr.create_group(
+            address.zarr_store(),
+            zarr_format=3,
+            overwrite=True,
+            attributes={"coordinates": coordinates, "emodask": {**attributes, "rows_fixed": False}},
+        )
+        for spec in table:
+            chunks = (
+                (min(job.data.batch, len(clips)), *spec.shape[1:])
+                if spec.dims[0] == "clip"
+                else spec.shape
+            )
+            group.create_array(
+                spec.name,
+                shape=spec.shape,
+                chunks=chunks,
+                dtype=str if spec.dtype == "str" else spec.dtype,
+                fill_value=spec.fill,
+                dimension_names=spec.dims,
+                attributes={"description": spec.description},
+            )
+        _write_identity(group, job, clips)
+        # All metadata in one object: a reader opens the store with a single request.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Consolidated metadata")
+            group = zarr.consolidate_metadata(group.store)
+        group.attrs["emodask"] = {**attributes, "rows_fixed": True}
+    except OSError as error:
+        raise StoreError(f"{address}: cannot be written: {reason(error)}") from error
+    return group
+
+
+def _write_identity(group: zarr.Group, job: Job, clips: Sequence[Clip]) -> None:
+    stored_array(group, "clip_id")[:] = np.array([clip.clip_id for clip in clips], dtype=object)
+    for code in CODES:
+        stored_array(group, code)[:] = np.array([getattr(clip, code) for clip in clips], np.int16)
+    for feature in job.features.values():
+        for dim, labels in family(feature.kind).coords(feature.settings).items():
+            stored_array(group, dim)[:] = np.array(labels, dtype=object)
+
+
+def _differences(stored: Any, given: Any, place: str = "") -> Iterator[str]:
+    if isinstance(stored, Mapping) and isinstance(given, Mapping):
+        for key in sorted({*stored, *given}):
+            where = f"{place}.{key}" if place else str(key)
+            if key not in given or key not in stored:
+                yield f"{where} (only {'in the store' if key in stored else 'in this job'})"
+            else:
+                yield from _differences(stored[key], given[key], where)
+    elif stored != given:
+        yield f"{place} ({stored} in the store, {given} in this job)"
+
+
+@lru_cache(maxsize=4)
+def writable_group(address: StoreAddress) -> zarr.Group:
+    """The store opened for writing, once per process."""
+    return open_group(address, "r+")
+
+
+def write_batch(group: zarr.Group, start: int, rows: Sequence[Row]) -> None:
+    """Write one batch: feature chunks first, ``status`` last, each chunk whole.
+
+    Parameters
+    ----------
+    group : zarr.Group
+    start : int
+        Row of the batch's first clip: a multiple of the batch size.
+    rows : sequence of Row
+        All rows of the batch.
+    """
+    span = slice(start, start + len(rows))
+    names = attributes(group)["features"]
+    sums = np.zeros(len(rows), np.uint64)
+    stacks = {
+        name: np.full((len(rows), *stored_array(group, name).shape[1:]), np.nan, np.float32)
+        for name in names
+    }
+    for i, row in enumerate(rows):
+        for name, values in row.features.items():
+            stacks[name][i] = values
+        sums[i] = checksum([stacks[name][i] for name in names])
+    for name in names:
+        stored_array(group, name)[span] = stacks[name]
+    stored_array(group, "checksum")[span] = sums
+    stored_array(group, "error")[span] = np.array([row.error for row in rows], dtype=object)
+    stored_array(group, "seconds")[span] = np.array([row.seconds for row in rows], np.float32)
+    stored_array(group, "frames")[span] = np.array([row.frames for row in rows], np.int32)
+    stored_array(group, "status")[span] = np.array([row.status for row in rows], np.uint8)

@@ -1,0 +1,142 @@
+"""Promises of decoding: what decodes counts, equal to the plain chain, and bad media is refused."""
+
+from __future__ import annotations
+
+import zipfile
+
+import librosa
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from emodask.errors import MediaError
+from emodask.media import gray_frames, interpolate_frames, mono_samples, rgb_to_gray
+from tests.media_files import moving_bars, mp4, tone, wav
+from tests.oracles import frames as oracle
+
+SIZE = {"height": 36, "width": 64}
+
+
+@given(
+    arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.just(2), st.just(3))),
+    st.integers(1, 12),
+)
+def test_interpolation_equals_the_plain_formula_for_any_counts(frames, count):
+    assert np.array_equal(interpolate_frames(frames, count), oracle.interpolated(frames, count))
+
+
+@given(arrays.arrays(np.uint8, (5, 3)))
+def test_gray_equals_the_plain_formula_and_keeps_equal_colours_equal(rgb):
+    gray = rgb_to_gray(rgb)
+    assert gray.dtype == np.float32
+    np.testing.assert_allclose(gray, oracle.gray(rgb), atol=2e-5)
+
+
+def test_rgb_frames_equal_the_plain_chain():
+    data = mp4(moving_bars(14, 72, 128))
+    found = gray_frames(data, **SIZE, frames=9)
+    plain = oracle.gray(oracle.interpolated(oracle.rgb_frames(data, **SIZE), 9))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, plain, atol=2e-5)
+
+
+def test_real_frames_equal_the_plain_chain(ravdess):
+    with zipfile.ZipFile(ravdess / "Video_Speech_Actor_01.zip") as archive:
+        data = archive.read("Actor_01/02-01-04-01-02-01-01.mp4")
+    found = gray_frames(data, height=240, width=426, frames=50)
+    plain = oracle.gray(oracle.interpolated(oracle.rgb_frames(data, 240, 426), 50))
+    assert found.shape == (50, 240, 426)
+    np.testing.assert_allclose(found, plain, atol=2e-5)
+    luma = gray_frames(data, height=240, width=426, frames=50, gray="luma")
+    assert luma.dtype == np.uint8
+    assert np.corrcoef(luma.ravel(), found.ravel())[0, 1] > 0.99
+
+
+def test_the_number_of_frames_is_that_of_frames_that_decode(ravdess):
+    with zipfile.ZipFile(ravdess / "Video_Speech_Actor_01.zip") as archive:
+        data = archive.read("Actor_01/02-01-01-01-01-01-01.mp4")
+    assert len(gray_frames(data, **SIZE)) == 98  # the container declares 99
+
+
+@pytest.mark.parametrize(("height", "width", "rate"), [(50, 34, 7), (24, 200, 60), (36, 64, 30)])
+def test_odd_sizes_and_frame_rates_give_the_size_asked_for(height, width, rate):
+    data = mp4(moving_bars(8, height, width), rate)
+    assert gray_frames(data, **SIZE, frames=5).shape == (5, 36, 64)
+    assert gray_frames(data, **SIZE, gray="luma").shape == (8, 36, 64)
+
+
+def test_wav_samples_equal_librosa_load(tmp_path):
+    stereo = np.stack([tone(), 0.5 * tone(pitch=90)], axis=1)
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav(stereo))
+    expected, _ = librosa.load(path, sr=22_050)
+    np.testing.assert_allclose(mono_samples(path.read_bytes(), rate=22_050), expected, atol=1e-6)
+
+
+def test_the_sound_track_of_an_mp4_is_that_of_the_wav():
+    samples = tone(1.0)
+    track = mono_samples(mp4(moving_bars(30), sound=samples), rate=48_000)
+    assert abs(track.size - samples.size) < 4096
+    assert np.corrcoef(track[: samples.size], samples[: track.size])[0, 1] > 0.98
+
+
+def test_only_as_much_sound_is_decoded_as_is_asked_for():
+    assert mono_samples(wav(tone(2.0)), rate=8000, seconds=0.5).size == 4000
+    assert mono_samples(mp4(None, sound=tone(2.0)), rate=8000, seconds=0.5).size == 4000
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 100, b"RIFF....WAVE", wav(tone())[:30]])
+def test_what_is_not_media_is_refused(data):
+    with pytest.raises(MediaError):
+        mono_samples(data, rate=8000)
+    with pytest.raises(MediaError):
+        gray_frames(data, **SIZE)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (mp4(None, sound=tone(0.5)), "no video stream"),
+        (wav(tone(0.5)), "no video stream"),
+        (mp4(moving_bars(1)), r"1 video frame\(s\) decoded; at least 2"),
+    ],
+)
+def test_video_that_shows_no_motion_is_refused(data, message):
+    with pytest.raises(MediaError, match=message):
+        gray_frames(data, **SIZE)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (mp4(moving_bars(5)), "no sound stream"),
+        (wav(np.zeros(0, np.float32)), "zero samples"),
+        (wav(np.full(100, np.nan, np.float32), subtype="FLOAT"), "not finite"),
+        (wav(tone(0.1), rate=100), "100 Hz"),
+    ],
+)
+def test_sound_that_is_none_is_refused(data, message):
+    with pytest.raises(MediaError, match=message):
+        mono_samples(data, rate=8000)
+
+
+def test_media_longer_than_allowed_is_refused():
+    with pytest.raises(MediaError, match=r"longer than 0\.2 s"):
+        gray_frames(mp4(moving_bars(30)), **SIZE, max_seconds=0.2)
+    for data in (wav(tone(2.0)), mp4(None, sound=tone(2.0))):
+        with pytest.raises(MediaError, match=r"longer than 0\.5 s"):
+            mono_samples(data, rate=8000, max_seconds=0.5)
+
+
+def test_every_truncation_of_a_video_is_refused_or_loses_few_frames():
+    data = mp4(moving_bars(24))
+    counts = []
+    for length in range(0, len(data), max(1, len(data) // 25)):
+        try:
+            counts.append(len(gray_frames(data[:length], **SIZE)))
+        except MediaError:
+            counts.append(0)
+    assert counts[0] == 0
+    assert all(count == 0 or count >= 12 for count in counts)
