@@ -1,0 +1,107 @@
+"""The rows of a store that a job can learn from, and their features as lazy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from emodask.errors import EvaluationError, StoreError
+from emodask.features import family
+from emodask.job import Job, digest
+from emodask.models.system import features_used
+from emodask.store import (
+    Status,
+    StoreAddress,
+    attributes,
+    missing_modalities,
+    open_group,
+    open_store,
+    stored_array,
+)
+
+if TYPE_CHECKING:
+    import dask.array
+
+
+@dataclass(frozen=True, eq=False)
+class Clips:
+    """Identities of some rows of a store.
+
+    Attributes
+    ----------
+    rows : ndarray of intp, shape (n,)
+        Their places in the store, ascending.
+    clip_id : ndarray of str, shape (n,)
+    actor, emotion : ndarray of int, shape (n,)
+    counts : dict
+        Rows of the whole store by status.
+    """
+
+    rows: npt.NDArray[np.intp]
+    clip_id: npt.NDArray[np.str_]
+    actor: npt.NDArray[np.int64]
+    emotion: npt.NDArray[np.int64]
+    counts: dict[str, int]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def usable_clips(job: Job, address: StoreAddress, models: Sequence[str] | None = None) -> Clips:
+    """Rows whose media gave every feature that some models of a job use.
+
+    Parameters
+    ----------
+    job : Job
+    address : StoreAddress
+    models : sequence of str, optional
+        All models of the job by default.
+
+    Raises
+    ------
+    StoreError
+        If the store was written under other settings.
+    EvaluationError
+        If no row is usable.
+    """
+    group = open_group(address)
+    about = attributes(group)
+    if about["digest"] != digest(job.extraction()):
+        raise StoreError(
+            f"{address}: holds the features of another job (digest {about['digest']}, job "
+            f"{job.name} needs {digest(job.extraction())}); extract into a store of its own"
+        )
+    status = np.asarray(stored_array(group, "status")[:])
+    needed = {family(job.features[name].kind).modality for name in features_used(job, models)}
+    usable = status == Status.DONE
+    incomplete = np.flatnonzero(status == Status.INCOMPLETE)
+    if incomplete.size:
+        errors = np.asarray(stored_array(group, "error")[:])
+        for row in incomplete:
+            usable[row] = needed.isdisjoint(missing_modalities(str(errors[row])))
+    rows = np.flatnonzero(usable)
+    counts = {s.name.lower(): int((status == s).sum()) for s in Status}
+    if not rows.size:
+        have = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        raise EvaluationError(
+            f"{address}: no clip has {' and '.join(sorted(needed))} features ({have}); "
+            "there is nothing to learn from"
+        )
+
+    def column(name: str) -> npt.NDArray[np.int64]:
+        return np.asarray(stored_array(group, name)[:], np.int64)[rows]
+
+    names = np.array([str(name) for name in np.asarray(stored_array(group, "clip_id")[:])[rows]])
+    return Clips(rows, names, column("actor"), column("emotion"), counts)
+
+
+def feature_arrays(
+    address: StoreAddress, names: Sequence[str], rows: npt.NDArray[np.intp]
+) -> dict[str, dask.array.Array]:
+    """Features of some rows as lazy dask arrays, chunked as they are stored."""
+    dataset = open_store(address, status=None).isel(clip=rows)
+    return {name: dataset[name].data for name in names}

@@ -1,0 +1,310 @@
+"""Folds as Dask tasks: everything that learns is fitted inside the training side of each."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import json
+import platform
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+import emodask
+from emodask.cluster import current_client, in_process, run_bag
+from emodask.emotions import emotion_name
+from emodask.errors import EmodaskError, EvaluationError
+from emodask.evaluation.clips import Clips, feature_arrays, usable_clips
+from emodask.evaluation.metrics import summarise
+from emodask.evaluation.protocols import PROTOCOLS, Split, split
+from emodask.evaluation.report import write_report
+from emodask.job import Job, digest, load_job
+from emodask.models.system import (
+    Matrices,
+    emotion_columns,
+    features_used,
+    fit_model,
+    fit_reducers,
+    model_features,
+    reduce,
+)
+from emodask.sources.location import StorageOptions
+from emodask.sources.names import is_clip_id
+from emodask.store import StoreAddress, failures, open_group
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+RAVDESS_CREDIT = (
+    "clips named as RAVDESS names them. If they are its own: Livingstone & Russo (2018), "
+    "PLoS ONE 13(5): e0196391, Zenodo record 1188976, CC BY-NC-SA 4.0"
+)
+_LIBRARIES = ("dask", "librosa", "numba", "numpy", "opencv-python-headless", "scikit-learn", "zarr")
+
+
+@dataclass(frozen=True, eq=False)
+class FoldTask:
+    """One fold of one protocol; rows are places in the store."""
+
+    protocol: str
+    fold: str
+    train: npt.NDArray[np.intp]
+    test: npt.NDArray[np.intp]
+    labels: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class FoldsDone:
+    """How far an evaluation is."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What one model said of the test clips of one fold; ``rows`` are places in the store."""
+
+    protocol: str
+    fold: str
+    model: str
+    rows: npt.NDArray[np.intp]
+    predicted: npt.NDArray[np.int16]
+    probability: npt.NDArray[np.float64]
+
+
+def evaluate(
+    job: str | Path | Job,
+    store: str | Path | StoreAddress,
+    report: str | Path,
+    client: Client | None = None,
+    *,
+    credit: str | None = None,
+    storage_options: StorageOptions | None = None,
+    on_progress: Callable[[FoldsDone], None] | None = None,
+) -> dict[str, Any]:
+    """Evaluate a job's models under its protocols and write the report.
+
+    Parameters
+    ----------
+    job : str, Path or Job
+    store : str, Path or StoreAddress
+        What :func:`emodask.extract` wrote under the same job.
+    report : str or Path
+        Folder (or fsspec URL) for ``metrics.json``, ``predictions.csv`` and ``index.html``.
+    client : distributed.Client, optional
+        Where folds run; by default on the client that is connected, or else in this process.
+    credit : str, optional
+        Whose data it is, for the report; by default that of RAVDESS if all clips have its names.
+    storage_options : mapping, optional
+        For fsspec.
+    on_progress : callable, optional
+        Called with a :class:`FoldsDone` before the start and after each fold.
+
+    Returns
+    -------
+    dict
+        What ``metrics.json`` holds. A protocol that is impossible with the actors present has a
+        ``not_run`` with the reason.
+
+    Raises
+    ------
+    StoreError, EvaluationError
+    """
+    job = load_job(job)
+    address = StoreAddress.of(store, storage_options)
+    clips = usable_clips(job, address)
+    seed = job.seed if job.evaluation.seed is None else job.evaluation.seed
+    splits: dict[str, Split] = {}
+    refused: dict[str, str] = {}
+    for name in job.evaluation.protocols:
+        try:
+            splits[name] = split(name, clips.actor, clips.emotion, seed)
+        except EvaluationError as error:
+            refused[name] = str(error)
+    tasks = [
+        FoldTask(
+            name,
+            fold.name,
+            clips.rows[fold.train],
+            clips.rows[fold.test],
+            clips.emotion[fold.train],
+        )
+        for name, chosen in splits.items()
+        for fold in chosen.folds
+    ]
+    tell = on_progress or (lambda progress: None)
+    tell(FoldsDone(0, len(tasks)))
+    predictions: list[Prediction] = []
+    work = partial(run_fold, job, address)
+    outcomes = run_bag(work, tasks, client or current_client())
+    for finished, (task, outcome) in enumerate(outcomes, start=1):
+        if isinstance(outcome, EmodaskError):
+            refused[task.protocol] = f"fold {task.fold}: {outcome}"
+        elif isinstance(outcome, Exception):
+            raise EvaluationError(
+                f"protocol {task.protocol}, fold {task.fold}: {type(outcome).__name__}: {outcome}"
+            ) from outcome
+        else:
+            predictions += outcome
+        tell(FoldsDone(finished, len(tasks)))
+    order = {task.fold: i for i, task in enumerate(tasks)}
+    predictions.sort(key=lambda p: (p.protocol, p.model, order[p.fold]))
+    predictions = [p for p in predictions if p.protocol not in refused]
+    metrics = _metrics(job, address, clips, splits, refused, predictions, seed)
+    if credit is None and all(is_clip_id(name) for name in clips.clip_id):
+        credit = RAVDESS_CREDIT
+    metrics["data"]["credit"] = credit or ""
+    _write_files(str(report), job, clips, predictions, metrics, storage_options)
+    return metrics
+
+
+def run_fold(job: Job, address: StoreAddress, task: FoldTask) -> list[Prediction]:
+    """Fit reductions and models on the training rows, predict the test rows; what a task runs."""
+    names = features_used(job)
+    with in_process():
+        training = feature_arrays(address, names, task.train)
+        reducers = fit_reducers(job, training)
+        reduced = reduce(reducers, training)
+        unseen = reduce(reducers, feature_arrays(address, names, task.test))
+        return [_predict_fold(job, model, task, reduced, unseen) for model in job.models]
+
+
+def _predict_fold(
+    job: Job, model: str, task: FoldTask, reduced: Matrices, unseen: Matrices
+) -> Prediction:
+    fitted = fit_model(job, model, reduced, task.labels)
+    return Prediction(
+        task.protocol,
+        task.fold,
+        model,
+        task.test,
+        fitted.predict(unseen),
+        fitted.predict_proba(unseen),
+    )
+
+
+def _metrics(
+    job: Job,
+    address: StoreAddress,
+    clips: Clips,
+    splits: dict[str, Split],
+    refused: dict[str, str],
+    predictions: Sequence[Prediction],
+    seed: int,
+) -> dict[str, Any]:
+    place = {int(row): i for i, row in enumerate(clips.rows)}
+    emotions = emotion_columns(job)
+    by_model: dict[tuple[str, str], list[Prediction]] = defaultdict(list)
+    for prediction in predictions:
+        by_model[prediction.protocol, prediction.model].append(prediction)
+    protocols: dict[str, Any] = {}
+    for name in job.evaluation.protocols:
+        about = PROTOCOLS[name]
+        entry: dict[str, Any] = {
+            "speaker_independent": about.speaker_independent,
+            "description": about.description,
+            "leaky_reason": about.leaky_reason,
+        }
+        protocols[name] = entry
+        if name in refused:
+            entry["not_run"] = refused[name]
+            continue
+        tested = np.concatenate([fold.test for fold in splits[name].folds])
+        entry.update(
+            notes=list(splits[name].notes),
+            n_clips=len(tested),
+            n_actors=len(set(clips.actor[tested].tolist())),
+            folds=len(splits[name].folds),
+            models={},
+        )
+        for model in job.models:
+            parts = by_model[name, model]
+            at = np.array([place[int(row)] for part in parts for row in part.rows])
+            predicted = np.concatenate([part.predicted for part in parts])
+            entry["models"][model] = summarise(
+                clips.emotion[at],
+                predicted,
+                clips.actor[at],
+                emotions,
+                seed,
+            )
+            entry["models"][model]["features"] = list(model_features(job, model))
+    failed = failures(open_group(address))
+    return {
+        "protocols": protocols,
+        "job": job.settings(),
+        "digest": digest(job.settings()),
+        "versions": {
+            "emodask": emodask.__version__,
+            "python": platform.python_version(),
+            **{library: version(library) for library in _LIBRARIES},
+        },
+        "data": {
+            "clips": sum(clips.counts.values()),
+            **clips.counts,
+            "usable": len(clips),
+            "actors": sorted(set(clips.actor.tolist())),
+            "emotions": list(emotions),
+            "failures": [{"clip_id": clip, "error": error} for clip, error in failed],
+        },
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _write_files(
+    folder: str,
+    job: Job,
+    clips: Clips,
+    predictions: Sequence[Prediction],
+    metrics: dict[str, Any],
+    storage_options: StorageOptions | None,
+) -> None:
+    from fsspec.core import url_to_fs
+
+    fs, path = url_to_fs(folder, **dict(storage_options or {}))
+    try:
+        fs.makedirs(path, exist_ok=True)
+        fs.pipe_file(
+            f"{path}/metrics.json",
+            (json.dumps(metrics, indent=1, allow_nan=False) + "\n").encode(),
+        )
+        fs.pipe_file(f"{path}/predictions.csv", predictions_csv(job, clips, predictions).encode())
+    except OSError as error:
+        raise EvaluationError(f"{folder}: the report cannot be written: {error}") from error
+    write_report(metrics, folder, storage_options)
+
+
+def predictions_csv(job: Job, clips: Clips, predictions: Sequence[Prediction]) -> str:
+    """One line for each clip, protocol and model: the truth, the verdict, the probabilities."""
+    place = {int(row): i for i, row in enumerate(clips.rows)}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = emotion_columns(job)
+    writer.writerow(["clip_id", "actor", "true", "predicted", *names, "protocol", "fold", "model"])
+    for part in predictions:
+        for row, predicted, chances in zip(
+            part.rows, part.predicted, part.probability, strict=True
+        ):
+            i = place[int(row)]
+            writer.writerow(
+                [
+                    clips.clip_id[i],
+                    clips.actor[i],
+                    emotion_name(int(clips.emotion[i])),
+                    emotion_name(int(predicted)),
+                    *(f"{chance:.6f}" for chance in chances),
+                    part.protocol,
+                    part.fold,
+                    part.model,
+                ]
+            )
+    return text.getvalue()

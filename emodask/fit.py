@@ -1,0 +1,88 @@
+"""A store -> a bundle: one model of a job fitted on every usable clip."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import emodask
+from emodask.cluster import in_process
+from emodask.emotions import emotion_name
+from emodask.errors import JobError
+from emodask.evaluation.clips import feature_arrays, usable_clips
+from emodask.job import Job, load_job
+from emodask.models.bundle import Bundle, save_bundle
+from emodask.models.system import fit_model, fit_reducers, model_features, reduce
+from emodask.sources.location import StorageOptions
+from emodask.store import StoreAddress
+
+
+def fit(
+    job: str | Path | Job,
+    store: str | Path | StoreAddress,
+    bundle: str | Path,
+    *,
+    model: str | None = None,
+    metrics: dict[str, Any] | None = None,
+    storage_options: StorageOptions | None = None,
+) -> Bundle:
+    """Fit one model of a job on every clip of a store that has its features.
+
+    Parameters
+    ----------
+    job : str, Path or Job
+    store : str, Path or StoreAddress
+        What :func:`emodask.extract` wrote under the same job.
+    bundle : str or Path
+        Folder (or fsspec URL) to write.
+    model : str, optional
+        A model of the job; the first by default.
+    metrics : dict, optional
+        What :func:`emodask.evaluate` gave, so that the bundle can say how far to trust it.
+    storage_options : mapping, optional
+        For fsspec.
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    JobError, StoreError, EvaluationError
+    """
+    job = load_job(job)
+    name = model or next(iter(job.models))
+    if name not in job.models:
+        raise JobError(f"job {job.name} has no model {name!r}; there are {', '.join(job.models)}")
+    address = StoreAddress.of(store, storage_options)
+    clips = usable_clips(job, address, [name])
+    arrays = feature_arrays(address, model_features(job, name), clips.rows)
+    with in_process():
+        reducers = fit_reducers(job, arrays)
+        fitted = fit_model(job, name, reduce(reducers, arrays), clips.emotion)
+    counts = Counter(emotion_name(int(code)) for code in clips.emotion)
+    about = {
+        "trained_on": {
+            "clips": len(clips),
+            "actors": sorted(set(clips.actor.tolist())),
+            "emotions": dict(counts),
+        },
+        "evaluation": _evaluation(metrics, name),
+        "emodask": emodask.__version__,
+    }
+    result = Bundle(job, name, fitted, reducers, about)
+    save_bundle(result, bundle, storage_options)
+    return result
+
+
+def _evaluation(metrics: dict[str, Any] | None, model: str) -> dict[str, Any]:
+    """The figures of one model under each protocol that ran."""
+    return {
+        name: {
+            "speaker_independent": entry["speaker_independent"],
+            **{key: entry["models"][model][key] for key in ("uar", "uar_ci95", "accuracy")},
+        }
+        for name, entry in (metrics or {}).get("protocols", {}).items()
+        if model in entry.get("models", {})
+    }

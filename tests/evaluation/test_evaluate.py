@@ -1,0 +1,155 @@
+"""Promises of evaluation: everything fitted inside the folds, and a report that adds up."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from emodask.cluster import connect
+from emodask.emotions import CODES, EMOTIONS
+from emodask.errors import EvaluationError, StoreError
+from emodask.evaluation import evaluate as evaluation
+from emodask.evaluation.clips import feature_arrays, usable_clips
+from emodask.evaluation.evaluate import FoldTask, evaluate, run_fold
+from emodask.extract import extract
+from emodask.job import parse_job
+from tests.conftest import SMALL
+from tests.media_files import moving_bars, mp4, tone, wav
+
+
+@pytest.fixture(scope="module")
+def report(small_job, small_store, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    return evaluate(small_job, small_store, folder), folder
+
+
+def rows_of(folder):
+    with (folder / "predictions.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_metrics_and_predictions_agree(report):
+    metrics, folder = report
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    rows = rows_of(folder)
+    for protocol, entry in metrics["protocols"].items():
+        for model, summary in entry["models"].items():
+            mine = [r for r in rows if (r["protocol"], r["model"]) == (protocol, model)]
+            assert len(mine) == entry["n_clips"]
+            right = np.mean([r["true"] == r["predicted"] for r in mine])
+            assert summary["accuracy"] == pytest.approx(right)
+            assert np.sum(summary["confusion"]) == len(mine)
+
+
+def test_every_loso_fold_tests_one_actor_and_every_clip_once(report):
+    metrics, folder = report
+    rows = [r for r in rows_of(folder) if (r["protocol"], r["model"]) == ("loso", "svc")]
+    assert {r["fold"]: r["actor"] for r in rows} == {f"actor-{a:02d}": str(a) for a in (1, 2, 3)}
+    assert len({r["clip_id"] for r in rows}) == len(rows) == 24
+    assert metrics["protocols"]["loso"]["speaker_independent"] is True
+    assert metrics["protocols"]["within-actor"]["speaker_independent"] is False
+
+
+def test_probabilities_add_up_and_the_verdict_is_the_likeliest(report):
+    for row in rows_of(report[1]):
+        chances = {name: float(row[name]) for name in EMOTIONS}
+        assert sum(chances.values()) == pytest.approx(1, abs=1e-5)
+        assert chances[row["predicted"]] == pytest.approx(max(chances.values()), abs=1e-6)
+
+
+def test_the_report_is_one_page_and_carries_the_credit(report):
+    page = (report[1] / "index.html").read_text()
+    assert "<svg" in page or "data:image/png" in page
+    assert "Livingstone" in page
+    assert "http-equiv" in page or 'src="http' not in page
+
+
+def test_folds_in_parallel_workers_give_the_same_predictions(
+    report, small_job, small_store, tmp_path
+):
+    with connect("local", workers=2) as client:
+        evaluate(small_job, small_store, tmp_path, client)
+    assert rows_of(tmp_path) == rows_of(report[1])
+
+
+def test_nothing_of_the_test_side_is_learnt_from(small_job, small_store, monkeypatch):
+    clips = usable_clips(small_job, small_store)
+    train, test = clips.rows[clips.actor != 2], clips.rows[clips.actor == 2]
+    task = FoldTask("loso", "actor-02", train, test, clips.emotion[clips.actor != 2])
+    expected = run_fold(small_job, small_store, task)
+
+    def wrecked(address, names, rows):
+        arrays = feature_arrays(address, names, rows)
+        if set(rows) & set(test):
+            return {name: array * 0 + 1e6 for name, array in arrays.items()}
+        return arrays
+
+    seen = []
+    real = evaluation.fit_model
+
+    def spy(job, model, matrices, labels):
+        seen.append({name: matrix.copy() for name, matrix in matrices.items()})
+        return real(job, model, matrices, labels)
+
+    monkeypatch.setattr(evaluation, "fit_model", spy)
+    run_fold(small_job, small_store, task)
+    monkeypatch.setattr(evaluation, "feature_arrays", wrecked)
+    changed = run_fold(small_job, small_store, task)
+    for name in ("hog3d", "spline"):
+        assert np.array_equal(seen[0][name], seen[2][name])
+    assert not np.array_equal(expected[0].probability, changed[0].probability)
+
+
+def test_a_protocol_that_is_impossible_says_why_and_the_others_run(small_job, tmp_path):
+    media = tmp_path / "media"
+    media.mkdir()
+    for emotion in range(2, 8):
+        for take in (1, 2):
+            name = f"01-01-{emotion:02d}-01-01-{take:02d}-01.mp4"
+            frames = moving_bars(12, seed=emotion * 2 + take)
+            sound = tone(pitch=80 + 30 * emotion + take)
+            (media / name).write_bytes(mp4(frames, sound=sound))
+    extract(small_job, str(media), tmp_path / "s.zarr")
+    metrics = evaluate(small_job, tmp_path / "s.zarr", tmp_path / "report")
+    assert "actor" in metrics["protocols"]["loso"]["not_run"]
+    within = metrics["protocols"]["within-actor"]["models"]["svc"]
+    assert within["uar_ci95"] is None
+    assert (tmp_path / "report" / "index.html").is_file()
+
+
+def test_a_job_of_one_modality_uses_every_row_that_has_it(tmp_path):
+    settings = {**SMALL, "models": {"svc": {"kind": "svc", "features": ["spline"]}}}
+    job = parse_job(settings)
+    media = tmp_path / "media"
+    media.mkdir()
+    (media / "01-01-03-01-01-01-01.mp4").write_bytes(mp4(moving_bars(9), sound=tone()))
+    (media / "03-01-04-01-01-01-02.wav").write_bytes(wav(tone(pitch=220)))
+    (media / "02-01-05-01-01-01-02.mp4").write_bytes(mp4(moving_bars(9, seed=3)))
+    summary = extract(job, str(media), tmp_path / "s.zarr")
+    assert (summary.done, summary.incomplete) == (1, 2)
+    clips = usable_clips(job, tmp_path_store := address(tmp_path))
+    assert clips.emotion.tolist() == [CODES["happy"], CODES["sad"]]
+    both = parse_job(SMALL)
+    assert usable_clips(both, tmp_path_store).emotion.tolist() == [CODES["happy"]]
+
+
+def address(tmp_path):
+    from emodask.store import StoreAddress
+
+    return StoreAddress.of(tmp_path / "s.zarr")
+
+
+def test_a_store_of_another_job_is_refused(small_store, tmp_path):
+    job = parse_job({**SMALL, "seed": 99})
+    with pytest.raises(StoreError, match="holds the features of another job"):
+        evaluate(job, small_store, tmp_path)
+
+
+def test_a_store_without_usable_clips_is_refused(small_job, tmp_path):
+    (tmp_path / "03-01-04-01-01-01-02.wav").write_bytes(wav(tone()))
+    extract(small_job, str(tmp_path / "*.wav"), tmp_path / "s.zarr")
+    with pytest.raises(EvaluationError, match=r"audio and video features \(1 incomplete\)"):
+        evaluate(small_job, tmp_path / "s.zarr", tmp_path / "report")
