@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emodask.errors import EmodaskError as EmodaskError
     from emodask.evaluation.evaluate import evaluate as evaluate
-    from emodask.extract import extract as extract
+    from emodask.extraction import extract as extract
     from emodask.features.hog3d import hog3d as hog3d
     from emodask.features.spline import spline_features as spline_features
-    from emodask.fit import fit as fit
+    from emodask.fitting import fit as fit
     from emodask.job import load_job as load_job
-    from emodask.predict import predict as predict
+    from emodask.pipeline import run as run
+    from emodask.prediction import predict as predict
     from emodask.reduction import PartialTucker as PartialTucker
-    from emodask.run import run as run
     from emodask.sources.catalogue import scan as scan
     from emodask.store import open_store as open  # noqa: F401
 
@@ -28,13 +28,13 @@ _HOMES = {
     "EmodaskError": "emodask.errors:EmodaskError",
     "PartialTucker": "emodask.reduction:PartialTucker",
     "evaluate": "emodask.evaluation.evaluate:evaluate",
-    "extract": "emodask.extract:extract",
-    "fit": "emodask.fit:fit",
+    "extract": "emodask.extraction:extract",
+    "fit": "emodask.fitting:fit",
     "hog3d": "emodask.features.hog3d:hog3d",
     "load_job": "emodask.job:load_job",
     "open": "emodask.store:open_store",
-    "predict": "emodask.predict:predict",
-    "run": "emodask.run:run",
+    "predict": "emodask.prediction:predict",
+    "run": "emodask.pipeline:run",
     "scan": "emodask.sources.catalogue:scan",
     "spline_features": "emodask.features.spline:spline_features",
 }

@@ -80,6 +80,8 @@ def connect(scheduler: str = "local", workers: int | None = None) -> Iterator[Cl
     from distributed import Client, LocalCluster
 
     if scheduler == "local":
+        # Without Dask's MALLOC_TRIM_THRESHOLD_: returning every freed frame to the system at once
+        # made extraction a quarter slower and saved a worker 3 % of its peak memory.
         environment = dict.fromkeys(THREAD_VARIABLES, "1")
         with (
             dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),

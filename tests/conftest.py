@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from emodask.extract import extract
+from emodask.extraction import extract
 from emodask.job import Job, parse_job
 from emodask.sources.synth import synthesize
 from emodask.store import StoreAddress

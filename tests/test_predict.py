@@ -12,10 +12,10 @@ import pytest
 from emodask.emotions import EMOTIONS
 from emodask.errors import BundleError, JobError, SourceError
 from emodask.evaluation.clips import feature_arrays, usable_clips
-from emodask.fit import fit
+from emodask.fitting import fit
 from emodask.models.bundle import load_bundle
 from emodask.models.system import reduce
-from emodask.predict import predict
+from emodask.prediction import predict
 from tests.media_files import moving_bars, mp4, tone, wav
 
 

@@ -1,0 +1,5 @@
+"""``python -m emodask``: the command line."""
+
+from emodask.cli import main
+
+main()

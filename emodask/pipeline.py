@@ -1,0 +1,128 @@
+"""A whole job: extract, evaluate, fit, report, laid out in one folder."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emodask.errors import EvaluationError
+from emodask.evaluation.evaluate import FoldsDone, evaluate
+from emodask.extraction import ExtractSummary, Progress, extract
+from emodask.fitting import fit
+from emodask.job import Job, load_job
+from emodask.sources.location import StorageOptions
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a run puts what, below one folder or URL."""
+
+    out: str
+
+    @property
+    def store(self) -> str:
+        """The Zarr store."""
+        return posixpath.join(self.out, "store.zarr")
+
+    @property
+    def report(self) -> str:
+        """``metrics.json``, ``predictions.csv`` and ``index.html``."""
+        return posixpath.join(self.out, "report")
+
+    @property
+    def bundle(self) -> str:
+        """The fitted model."""
+        return posixpath.join(self.out, "bundle")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run ended with.
+
+    ``metrics`` is None and ``stopped`` says why if nothing could be learnt from the clips.
+    """
+
+    layout: Layout
+    summary: ExtractSummary
+    metrics: dict[str, Any] | None
+    stopped: str = ""
+
+
+def run(
+    job: str | Path | Job,
+    sources: str | Sequence[str],
+    out: str | Path,
+    client: Client | None = None,
+    *,
+    credit: str | None = None,
+    storage_options: StorageOptions | None = None,
+    retry_failed: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_extracted: Callable[[ExtractSummary], None] | None = None,
+    on_fold: Callable[[FoldsDone], None] | None = None,
+    on_fit: Callable[[], None] | None = None,
+) -> RunResult:
+    """Extract, evaluate, fit and report.
+
+    Parameters
+    ----------
+    job : str, Path or Job
+    sources : str or sequence of str
+    out : str or Path
+        Folder (or fsspec URL) for ``store.zarr``, ``report/`` and ``bundle/``.
+    client : distributed.Client, optional
+    credit : str, optional
+        See :func:`emodask.evaluate`.
+    storage_options : mapping, optional
+        For fsspec.
+    retry_failed : bool
+        See :func:`emodask.extract`.
+    on_progress, on_extracted, on_fold, on_fit : callable, optional
+        Told of each batch, of the end of the extraction, of each fold, and of the start of the
+        last fit, that of the bundle.
+
+    Returns
+    -------
+    RunResult
+    """
+    job = load_job(job)
+    layout = Layout(str(out).rstrip("/"))
+    summary = extract(
+        job,
+        sources,
+        layout.store,
+        client,
+        storage_options=storage_options,
+        retry_failed=retry_failed,
+        on_progress=on_progress,
+    )
+    if on_extracted:
+        on_extracted(summary)
+    try:
+        metrics = evaluate(
+            job,
+            layout.store,
+            layout.report,
+            client,
+            credit=credit,
+            storage_options=storage_options,
+            on_progress=on_fold,
+        )
+        if on_fit:
+            on_fit()
+        fit(
+            job,
+            layout.store,
+            layout.bundle,
+            metrics=metrics,
+            storage_options=storage_options,
+        )
+    except EvaluationError as error:
+        return RunResult(layout, summary, None, str(error))
+    return RunResult(layout, summary, metrics)
