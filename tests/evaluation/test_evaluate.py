@@ -14,7 +14,7 @@ from emodask.errors import EvaluationError, StoreError
 from emodask.evaluation import evaluate as evaluation
 from emodask.evaluation.clips import feature_arrays, usable_clips
 from emodask.evaluation.evaluate import FoldTask, evaluate, run_fold
-from emodask.extract import extract
+from emodask.extraction import extract
 from emodask.job import parse_job
 from tests.conftest import SMALL
 from tests.media_files import moving_bars, mp4, tone, wav
