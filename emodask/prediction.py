@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from emodask.clip_features import features_of_bytes
 from emodask.emotions import emotion_name
 from emodask.errors import BundleError, EmodaskError, SourceError
-from emodask.extraction import features_of_bytes
 from emodask.models.bundle import Bundle, load_bundle
 from emodask.models.system import reduce
 from emodask.sources.catalogue import Clip, MediaFile, scan

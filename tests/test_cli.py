@@ -11,7 +11,7 @@ import pytest
 from emodask import cli
 from tests.conftest import SMALL
 from tests.media_files import moving_bars, mp4, tone, wav, zip_of
-from tests.test_extract import as_toml
+from tests.test_extraction import as_toml
 
 COMMANDS = [
     "scan",

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emodask import extraction
+from emodask.clip_features import clip_seed, compute_clip
 from emodask.cluster import connect
 from emodask.errors import SourceError, UsageError
-from emodask.extraction import clip_seed, compute_clip, extract, plan_batches, rows_to_compute
+from emodask.extraction import extract, plan_batches, rows_to_compute
 from emodask.job import parse_job
 from emodask.sources.catalogue import Clip, scan
 from emodask.store import Status, StoreAddress, open_group, open_store, read_status, verify

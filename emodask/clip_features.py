@@ -1,0 +1,141 @@
+"""One clip -> its row: read, decode, compute; whatever goes wrong costs that row alone."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emodask.errors import EmodaskError, FeatureError
+from emodask.features import Family, family
+from emodask.job import Feature, Job
+from emodask.sources.catalogue import Clip, MediaFile
+from emodask.sources.names import Modality
+from emodask.store import Row, Status, incomplete_reason
+
+
+def media_of(job: Job, clip: Clip, modality: Modality) -> MediaFile | None:
+    """The file that a job reads one modality of a clip from, or None."""
+    return clip.media_for(modality, job.data.video if modality == "video" else job.data.audio)
+
+
+def has_all_media(job: Job, clip: Clip) -> bool:
+    """Whether a clip has a file for every modality of a job."""
+    return all(media_of(job, clip, modality) is not None for modality in job.modalities)
+
+
+def compute_clip(job: Job, clip: Clip) -> Row:
+    """Read, decode and compute all features of one clip.
+
+    A clip that cannot be computed gives a failed row with the reason; nothing is raised, so that it
+    costs its row and never the batch.
+    """
+    began = time.perf_counter()
+    features: dict[str, npt.NDArray[np.float32]] = {}
+    missing: list[str] = []
+    frames = 0
+    for modality in job.modalities:
+        media = media_of(job, clip, modality)
+        if media is None:
+            missing.append(modality)
+            continue
+        try:
+            found, count = _modality_features(job, clip, modality, media)
+        except Exception as error:
+            return Row(Status.FAILED, {}, _explain(media, error), time.perf_counter() - began)
+        features.update(found)
+        frames = max(frames, count)
+    return Row(
+        status=Status.INCOMPLETE if missing else Status.DONE,
+        features=features,
+        error=incomplete_reason(missing) if missing else "",
+        seconds=time.perf_counter() - began,
+        frames=frames,
+    )
+
+
+def _modality_features(
+    job: Job, clip: Clip, modality: Modality, media: MediaFile
+) -> tuple[dict[str, npt.NDArray[np.float32]], int]:
+    """Features of one modality, decoding once for all families that decode alike."""
+    data = media.read()
+    return features_of_bytes(job, clip.clip_id, modality, data)
+
+
+def features_of_bytes(
+    job: Job, clip_id: str, modality: Modality, data: bytes
+) -> tuple[dict[str, npt.NDArray[np.float32]], int]:
+    """Compute a job's features of one modality from the bytes of a media file.
+
+    Returns
+    -------
+    features : dict of str to ndarray
+        By array name.
+    frames : int
+        Video frames used; 0 for audio.
+
+    Raises
+    ------
+    MediaError, FeatureError
+    """
+    decoded: dict[str, npt.NDArray[Any]] = {}
+    result = {}
+    frames = 0
+    for name, feature in job.features.items():
+        found = family(feature.kind)
+        if found.modality != modality:
+            continue
+        settings = {**found.decode(feature.settings), "max_seconds": job.data.max_seconds}
+        key = repr(sorted(settings.items()))
+        if key not in decoded:
+            decoded[key] = _decode(modality, data, settings)
+        if modality == "video":
+            frames = max(frames, len(decoded[key]))
+        result[name] = _compute(found, feature, decoded[key], clip_seed(job.seed, clip_id), name)
+    return result, frames
+
+
+def _decode(modality: Modality, data: bytes, settings: Mapping[str, Any]) -> npt.NDArray[Any]:
+    from emodask import media
+
+    return (
+        media.gray_frames(data, **settings)
+        if modality == "video"
+        else media.mono_samples(data, **settings)
+    )
+
+
+def _compute(
+    found: Family, feature: Feature, decoded: npt.NDArray[Any], seed: int, name: str
+) -> npt.NDArray[np.float32]:
+    values = found.compute(decoded, feature.settings, seed)
+    expected = tuple(found.dims(feature.settings).values())
+    if values.shape != expected:
+        raise FeatureError(f"{name} has shape {values.shape}; expected {expected}")
+    if not np.isfinite(values).all():
+        raise FeatureError(f"{name} came out with numbers that are not finite")
+    return values
+
+
+def clip_seed(seed: int, clip_id: str) -> int:
+    """The seed of a clip's noise: fixed by the job's seed and the clip's name alone.
+
+    Examples
+    --------
+    >>> clip_seed(42, "01-06-01-02-01-12") == clip_seed(42, "01-06-01-02-01-12")
+    True
+    """
+    text = f"{seed}/{clip_id}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
+
+
+def _explain(media: MediaFile, error: Exception) -> str:
+    """File, stage and reason, without the folders of the machine that this ran on."""
+    text = str(error) if isinstance(error, EmodaskError) else f"{type(error).__name__}: {error}"
+    stage = "computing" if isinstance(error, FeatureError) else "reading"
+    text = text.removeprefix(f"{media}: ").replace(media.folder, "")
+    return f"{media.label}: {stage}: {text}"
