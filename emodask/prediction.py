@@ -101,7 +101,8 @@ def gather_clips(media: Sequence[str], storage_options: StorageOptions | None = 
     """
     clips: dict[str, dict[str, MediaFile]] = {}
     for item in media:
-        for location in expand(item, storage_options):
+        locations = expand(item, storage_options)
+        for location in locations:
             suffix = PurePosixPath(redact(location.url)).suffix.lower()
             if suffix == ".zip":
                 catalogue = scan(location.url, storage_options)
@@ -114,7 +115,7 @@ def gather_clips(media: Sequence[str], storage_options: StorageOptions | None = 
             elif suffix in VIDEO_SUFFIXES + AUDIO_SUFFIXES:
                 name, part = _single(location, suffix)
                 clips.setdefault(name, {})[part.kind] = part
-            elif location.url == item:
+            elif len(locations) == 1:
                 raise SourceError(
                     f"{location}: not a media file; expected one of "
                     f"{', '.join(VIDEO_SUFFIXES + AUDIO_SUFFIXES)} or a .zip of them"

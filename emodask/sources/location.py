@@ -123,7 +123,7 @@ def expand(source: str, options: StorageOptions | None = None) -> list[Location]
     Returns
     -------
     list of Location
-        Sorted by address.
+        Sorted by address; local paths absolute, since workers may run in another folder.
 
     Raises
     ------
@@ -155,4 +155,4 @@ def expand(source: str, options: StorageOptions | None = None) -> list[Location]
             raise SourceError(f"{whole}: no such file or folder")
     except (OSError, ValueError) as error:
         raise SourceError(f"{whole}: cannot be listed: {reason(error)}") from error
-    return [whole]
+    return [locate(path) if local else whole]

@@ -32,10 +32,13 @@ class StoreAddress:
     def of(
         cls, store: str | Path | StoreAddress, options: StorageOptions | None = None
     ) -> StoreAddress:
-        """Take an address as users give it."""
+        """Take an address as users give it; a local path becomes absolute, as workers need it."""
         if isinstance(store, StoreAddress):
             return store
-        return cls(str(store), tuple(sorted((options or {}).items())))
+        url = str(store)
+        if not is_url(url):
+            url = str(Path(url).expanduser().absolute())
+        return cls(url, tuple(sorted((options or {}).items())))
 
     def __str__(self) -> str:
         return redact(self.url)
@@ -47,7 +50,7 @@ class StoreAddress:
     def zarr_store(self, read_only: bool = False) -> ZarrStore:
         """The store as zarr sees it."""
         if not is_url(self.url):
-            return LocalStore(Path(self.url).expanduser(), read_only=read_only)
+            return LocalStore(Path(self.url), read_only=read_only)
         try:
             return FsspecStore.from_url(
                 self.url, storage_options=dict(self.options), read_only=read_only
@@ -83,7 +86,7 @@ def existing(address: StoreAddress) -> dict[str, Any] | None:
 
 def _is_empty(address: StoreAddress) -> bool:
     if not is_url(address.url):
-        folder = Path(address.url).expanduser()
+        folder = Path(address.url)
         return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     from fsspec.core import url_to_fs
 
