@@ -323,7 +323,7 @@ def demo(
     out: Annotated[
         str, typer.Option(help="Folder for the media and the results.")
     ] = "emodask-demo",
-    actors: Annotated[int, typer.Option(min=2, help="How many actors to synthesise.")] = 6,
+    actors: Annotated[int, typer.Option(min=2, help="How many actors to synthesise.")] = 5,
     clips: Annotated[int, typer.Option(min=8, max=60, help="Clips an actor.")] = 16,
     scheduler: SchedulerOption = "local",
     workers: WorkersOption = None,
