@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -369,6 +370,16 @@ def main() -> None:
     except EmodaskError as error:
         sys.stderr.write(f"emodask: {error}\n")
         sys.exit(error.exit_code)
+    except Exception as error:
+        if os.environ.get("EMODASK_DEBUG"):
+            raise
+        from emodask.sources.location import reason
+
+        sys.stderr.write(
+            f"emodask: unexpected {type(error).__name__}: {reason(error)}. "
+            "EMODASK_DEBUG=1 shows where; please report it\n"
+        )
+        sys.exit(1)
     except SystemExit as stop:
         if stop.code == _INTERRUPTED:
             sys.stderr.write(

@@ -103,10 +103,14 @@ def select(job: Job, catalogue: Catalogue) -> tuple[Clip, ...]:
     chosen = catalogue.select(job.data.emotion_codes, [CHANNELS[c] for c in job.data.channels])
     if not chosen.clips:
         where = ", ".join(catalogue.sources)
+        left_out = ""
+        if catalogue.problems:
+            first = catalogue.problems[0]
+            left_out = f"; {len(catalogue.problems)} file(s) left out, first {first.where}: "
+            left_out += first.reason
         raise SourceError(
-            f"{where}: no clip for job {job.name} among {len(catalogue)} clip(s) found"
-            + (f" and {len(catalogue.problems)} file(s) left out" if catalogue.problems else "")
-            + "; see 'emodask scan'"
+            f"{where}: no clip for job {job.name} among {len(catalogue)} clip(s) found{left_out}. "
+            "'emodask scan' lists all"
         )
     return chosen.clips
 

@@ -186,6 +186,8 @@ def test_a_run_with_too_little_to_learn_from_says_so(emodask, one_clip, job_file
     ("arguments", "message"),
     [
         (["scan", "absent.zip"], "absent.zip: no such file or folder"),
+        (["scan", ""], "an empty source"),
+        (["info", ""], "an empty store address"),
         (["verify", "absent.zarr"], "absent.zarr: there is no store"),
         (["info", "absent.zarr"], "there is no store"),
         (["predict", "absent", "a.mp4"], "absent: not a bundle"),
@@ -255,3 +257,18 @@ def test_a_demo_made_before_is_reused(tmp_path, monkeypatch):
     (tmp_path / "media" / "a.zip").unlink()
     demo.demo_media(str(tmp_path), 3, 8)
     assert made == [2, 3, 3]
+
+
+def test_an_unexpected_error_is_one_line_unless_debugging(emodask, monkeypatch):
+    def breaks():
+        raise RuntimeError("https://me:hunter2@host/x broke\nsecond line")
+
+    monkeypatch.setattr("emodask.job.shipped_jobs", breaks)
+    monkeypatch.delenv("EMODASK_DEBUG", raising=False)
+    code, out, err = emodask("jobs")
+    assert code == 1
+    assert err.startswith("emodask: unexpected RuntimeError: https://host/x broke. ")
+    assert "hunter2" not in out + err
+    monkeypatch.setenv("EMODASK_DEBUG", "1")
+    with pytest.raises(RuntimeError, match="broke"):
+        emodask("jobs")

@@ -116,7 +116,7 @@ def load_bundle(folder: str | Path, storage_options: StorageOptions | None = Non
         raise BundleError(
             f"{where}: not a bundle (no {_INDEX}); write one with 'emodask fit'"
         ) from None
-    except (OSError, ValueError) as error:
+    except Exception as error:  # each protocol has errors of its own
         raise BundleError(f"{where}: {_INDEX} cannot be read: {reason(error)}") from error
     if not isinstance(index, dict) or index.get("format") != FORMAT:
         raise BundleError(f"{where}: not a bundle of format {FORMAT}")

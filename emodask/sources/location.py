@@ -75,10 +75,8 @@ class Location:
         """The fsspec file system and the path on it."""
         try:
             fs, path = url_to_fs(self.url, **dict(self.options))
-        except ImportError as error:
-            raise SourceError(f"{self}: {error}") from error
-        except ValueError as error:
-            raise SourceError(f"{self}: {error}") from error
+        except Exception as error:
+            raise SourceError(f"{self}: {reason(error)}") from error
         return fs, path
 
     def size(self) -> int:
@@ -86,7 +84,7 @@ class Location:
         fs, path = self.filesystem()
         try:
             size = fs.size(path)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # each protocol has errors of its own
             raise SourceError(f"{self}: cannot be read: {reason(error)}") from error
         if size is None:
             raise SourceError(f"{self}: the server does not say how large it is")
@@ -97,7 +95,7 @@ class Location:
         fs, path = self.filesystem()
         try:
             data = fs.cat_file(path, start=start, end=end)
-        except (OSError, ValueError) as error:
+        except Exception as error:
             raise SourceError(f"{self}: cannot be read: {reason(error)}") from error
         if start is not None and end is not None and len(data) > end - start:
             raise SourceError(
@@ -109,10 +107,10 @@ class Location:
 
 def reason(error: BaseException) -> str:
     """The first line of what went wrong, without addresses that may hold secrets."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
     if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(error, PermissionError):
-        return "permission denied"
+        return "not found, or the server does not answer"
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
     return re.sub(r"\w+://\S+", lambda match: redact(match.group()), text)
 
@@ -130,6 +128,8 @@ def expand(source: str, options: StorageOptions | None = None) -> list[Location]
     SourceError
         If nothing is there.
     """
+    if not source.strip():
+        raise SourceError("an empty source; pass a zip, a folder, a glob, a URL or a manifest CSV")
     packed = tuple(sorted((options or {}).items()))
     whole = Location(source, packed)
     fs, path = whole.filesystem()
@@ -153,6 +153,8 @@ def expand(source: str, options: StorageOptions | None = None) -> list[Location]
             return [locate(p) for p in found]
         if not fs.exists(path):
             raise SourceError(f"{whole}: no such file or folder")
-    except (OSError, ValueError) as error:
+    except SourceError:
+        raise
+    except Exception as error:
         raise SourceError(f"{whole}: cannot be listed: {reason(error)}") from error
     return [locate(path) if local else whole]

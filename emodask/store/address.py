@@ -36,6 +36,8 @@ class StoreAddress:
         if isinstance(store, StoreAddress):
             return store
         url = str(store)
+        if not url.strip():
+            raise StoreError("an empty store address; pass a path or a URL")
         if not is_url(url):
             url = str(Path(url).expanduser().absolute())
         return cls(url, tuple(sorted((options or {}).items())))

@@ -296,7 +296,10 @@ def synthesize(
             + (f" and {len(existing) - 1} more of this corpus" if len(existing) > 1 else "")
             + ": choose an empty folder, or ask to overwrite"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be made: {error.strerror}") from error
     total = actors * clips
     with ZipWriter(folder) as zips:
         everything = list(chain.from_iterable(order))
