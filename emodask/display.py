@@ -17,7 +17,6 @@ from rich.progress import (
     SpinnerColumn,
     TaskID,
     TextColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
 
@@ -68,7 +67,6 @@ class Reporter:
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(compact=True),
         )
         with Progress(*columns, console=self.console, transient=True) as self.bar:
             self.task = self.bar.add_task(what, total=None, note="")
@@ -78,17 +76,16 @@ class Reporter:
                 self.bar = None
 
     def _advance(self, what: str, done: int, total: int, note: str) -> None:
-        if self.bar is not None and self.task is not None:
-            self.bar.update(self.task, description=what, completed=done, total=total, note=note)
-            return
         now = time.monotonic()
-        if done in (0, total) or now - self.last_line >= 5:
+        elapsed = now - self.began
+        left = f"{_clock(elapsed / done * (total - done))} left" if 0 < done < total else ""
+        aside = ", ".join(part for part in (note, left) if part)
+        if self.bar is not None and self.task is not None:
+            self.bar.update(self.task, description=what, completed=done, total=total, note=aside)
+        elif done in (0, total) or now - self.last_line >= 5:
             self.last_line = now
-            elapsed = now - self.began
-            left = f", {_clock(elapsed / done * (total - done))} left" if 0 < done < total else ""
             count = f": {done}/{total}" if total > 1 else ""
-            aside = f", {note}" if note else ""
-            self.console.print(f"{what}{count}{aside}{left}", markup=False)
+            self.console.print(f"{what}{count}{', ' if aside else ''}{aside}", markup=False)
 
     def extract(self, progress: ExtractProgress) -> None:
         """Take the news of a batch."""
