@@ -21,6 +21,14 @@ EmotionName = Literal["neutral", "calm", "happy", "sad", "angry", "fearful", "di
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
+RESERVED = frozenset(
+    {
+        *("clip", "clip_id", "actor", "emotion", "intensity", "statement", "repetition", "channel"),
+        *("status", "error", "seconds", "frames", "checksum"),
+    }
+)
+"""Names of what every store holds: no feature can have them."""
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -290,6 +298,12 @@ def _check_references(job: Job, where: str) -> None:
     from emodask.evaluation.protocols import PROTOCOLS
     from emodask.models.classifiers import check_model
 
+    taken = {dim for f in job.features.values() for dim in family(f.kind).dims(f.settings)}
+    for name in job.features:
+        if name in taken | RESERVED:
+            raise JobError(
+                f"{where}: features.{name}: the store has something of that name; use another"
+            )
     for name, reduction in job.reductions.items():
         if name not in job.features:
             raise JobError(f"{where}: reductions.{name}: no such feature; {_have(job.features)}")

@@ -62,6 +62,8 @@ def test_the_digest_covers_what_the_bytes_depend_on_and_nothing_else(small_job):
         ({"features__hog3d__cell": [0, 6, 5]}, r"features\.hog3d\.cell"),
         ({"features__spline__rate": -1}, r"features\.spline\.rate"),
         ({"features__hog4d": {}}, r"features\.hog4d\.kind: unknown feature family 'hog4d'"),
+        ({"features__status": {"kind": "spline"}}, r"features\.status: the store has something"),
+        ({"features__basis": {"kind": "spline"}}, r"features\.basis: the store has something"),
         ({"features": {}}, r"needs at least one table \[features\.NAME\]"),
         ({"data__batch": 0}, r"data\.batch: .*greater than or equal to 1 \(found 0\)"),
         ({"data__emotions": ["happy"]}, r"data\.emotions"),

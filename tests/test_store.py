@@ -14,7 +14,7 @@ import zarr
 
 import emodask
 from emodask.errors import StoreError
-from emodask.job import Job, parse_job
+from emodask.job import RESERVED, Job, parse_job
 from emodask.sources.catalogue import Clip
 from emodask.store import (
     Row,
@@ -72,6 +72,12 @@ def test_the_contract_on_disk(address, small_job):
     about = dict(group.attrs["emodask"])
     assert (about["format"], about["version"]) == (1, emodask.__version__)
     assert about["job"] == small_job.extraction()
+
+
+def test_no_feature_can_take_the_name_of_what_every_store_holds(small_job):
+    table = {spec.name for spec in specs(small_job, 1)}
+    dims = {dim for spec in specs(small_job, 1) for dim in spec.dims}
+    assert table - set(small_job.features) - dims == RESERVED - {"clip"}
 
 
 def test_a_batch_owns_its_chunks_and_status_is_written_last(address, small_job, monkeypatch):
