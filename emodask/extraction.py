@@ -24,10 +24,10 @@ from emodask.store import (
     Status,
     StoreAddress,
     failures,
+    open_group,
     prepare,
     read_rows,
     read_status,
-    writable_group,
     write_batch,
 )
 
@@ -252,7 +252,7 @@ def plan_batches(clips: Sequence[Clip], redo: npt.NDArray[np.bool_], size: int) 
 
 def process_batch(job: Job, address: StoreAddress, batch: Batch) -> list[tuple[int, str]]:
     """Compute and commit one batch; what a task runs. Gives each row's status and error."""
-    group = writable_group(address)
+    group = open_group(address, "r+")
     kept: Sequence[Row | None] = (
         [None] * len(batch.clips)
         if all(batch.compute)

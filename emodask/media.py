@@ -244,13 +244,12 @@ def mono_samples(
     MediaError
         If there is no sound stream, no sample decodes, or a sample is not finite.
     """
-    keep = min(seconds, max_seconds) if seconds is not None else None
-    samples, native = (
-        _decode_wav(data, keep) if _is_wav(data) else _decode_track(data, keep, max_seconds)
-    )
+    limit = max_seconds + 1 if seconds is None else min(seconds, max_seconds)
+    decode = _decode_wav if _is_wav(data) else _decode_track
+    samples, native = decode(data, limit)
     if samples.size == 0:
         raise MediaError("no sound: zero samples decoded")
-    if keep is None and samples.size > max_seconds * native:
+    if seconds is None and samples.size > max_seconds * native:
         raise MediaError(
             f"the sound is longer than {max_seconds:g} s; cut it into clips of one utterance, or "
             "raise data.max_seconds in the job"
@@ -270,21 +269,18 @@ def _is_wav(data: bytes) -> bool:
     return data[:4] in (b"RIFF", b"RF64", b"fLaC", b"RIFX")
 
 
-def _decode_wav(data: bytes, keep: float | None) -> tuple[npt.NDArray[np.float32], int]:
+def _decode_wav(data: bytes, seconds: float) -> tuple[npt.NDArray[np.float32], int]:
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             rate, channels = int(file.samplerate), int(file.channels)
             _check_layout(rate, channels)
-            count = -1 if keep is None else int(np.ceil(keep * rate))
-            samples = file.read(count, dtype="float32", always_2d=True)
+            samples = file.read(int(np.ceil(seconds * rate)), dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, ValueError) as error:
         raise MediaError(f"not a readable wav file: {_why(error)}") from error
     return _mono(samples.T), rate
 
 
-def _decode_track(
-    data: bytes, keep: float | None, max_seconds: float
-) -> tuple[npt.NDArray[np.float32], int]:
+def _decode_track(data: bytes, seconds: float) -> tuple[npt.NDArray[np.float32], int]:
     pieces: list[npt.NDArray[np.float32]] = []
     count = 0
     with _open(data) as container:
@@ -294,7 +290,7 @@ def _decode_track(
         rate, channels = int(stream.rate or 0), int(stream.channels or 0)
         _check_layout(rate, channels)
         stream.codec_context.thread_count = 1
-        limit = int(np.ceil((max_seconds + 1 if keep is None else keep) * rate))
+        limit = int(np.ceil(seconds * rate))
         planar = av.AudioResampler(format="fltp", layout=stream.layout, rate=rate)
         try:
             for frame in container.decode(stream):

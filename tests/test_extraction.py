@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -234,6 +235,17 @@ def test_no_folder_of_this_machine_is_written_to_the_store(small_job, tmp_path):
     text = str(everything.attrs) + " ".join(map(str, everything["error"].values))
     assert str(tmp_path) not in text
     assert "a.zip/01-01-02-01-01-01-01.mp4" in text
+
+
+def test_a_store_made_anew_at_the_same_place_is_written_by_its_own_layout(corpus, tmp_path):
+    source, store = str(corpus / "Video_Speech_Actor_01.zip"), tmp_path / "s.zarr"
+    for bins in (4, 3):
+        features = {**SMALL["features"], "hog3d": {**SMALL["features"]["hog3d"], "bins": bins}}
+        job = parse_job({**SMALL, "features": features})
+        assert extract(job, source, store).done == 8
+        assert open_store(store).sizes["bin"] == bins
+        assert verify(store).damage == ()
+        shutil.rmtree(store)
 
 
 def test_noise_depends_on_the_seed_and_the_clip_alone(corpus, small_job):

@@ -13,7 +13,7 @@ from emodask.store.layout import (
 )
 from emodask.store.reading import describe, failures, open_store, read_rows, read_status
 from emodask.store.verification import Verification, verify
-from emodask.store.writing import prepare, writable_group, write_batch
+from emodask.store.writing import prepare, write_batch
 
 __all__ = [
     "Row",
@@ -34,6 +34,5 @@ __all__ = [
     "specs",
     "stored_array",
     "verify",
-    "writable_group",
     "write_batch",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -130,12 +129,6 @@ def _differences(stored: Any, given: Any, place: str = "") -> Iterator[str]:
                 yield from _differences(stored[key], given[key], where)
     elif stored != given:
         yield f"{place} ({stored} in the store, {given} in this job)"
-
-
-@lru_cache(maxsize=4)
-def writable_group(address: StoreAddress) -> zarr.Group:
-    """The store opened for writing, once per process."""
-    return open_group(address, "r+")
 
 
 def write_batch(group: zarr.Group, start: int, rows: Sequence[Row]) -> None:
