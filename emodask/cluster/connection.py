@@ -1,44 +1,20 @@
-"""The only place that makes a Dask client: clusters, thread pinning, tasks and their results."""
+"""Makes the Dask client of a job, whatever the cluster."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
+from emodask.cluster.threads import THREAD_VARIABLES, pin_threads
 from emodask.errors import UsageError
 from emodask.sources.location import redact
 
 if TYPE_CHECKING:
     from distributed import Client
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
-
-
-def pin_threads(threads: int = 1) -> None:
-    """Hold BLAS, OpenMP, Numba and OpenCV of this process to some threads.
-
-    Parallelism is by processes: threads below a worker's own would fight for its cores.
-    """
-    import cv2
-    import threadpoolctl
-
-    for variable in THREAD_VARIABLES:
-        os.environ[variable] = str(threads)
-    cv2.setNumThreads(threads)
-    threadpoolctl.threadpool_limits(threads)
 
 
 def _prepare_worker() -> None:
@@ -115,19 +91,6 @@ def connect(scheduler: str = "local", workers: int | None = None) -> Iterator[Cl
         )
 
 
-@contextmanager
-def in_process() -> Iterator[None]:
-    """Compute here, lazy arrays chunk by chunk and BLAS in one thread.
-
-    A task must not wait for its own cluster; and the same numbers come out wherever it runs.
-    """
-    import dask
-    import threadpoolctl
-
-    with dask.config.set(scheduler="sync"), threadpoolctl.threadpool_limits(1):
-        yield
-
-
 def current_client() -> Client | None:
     """The client that the caller has made and that is still connected, if any."""
     try:
@@ -136,47 +99,3 @@ def current_client() -> Client | None:
         return default_client()
     except ValueError:
         return None
-
-
-def run_bag(
-    function: Callable[[Item], Result], items: Sequence[Item], client: Client | None
-) -> Iterator[tuple[Item, Result | Exception]]:
-    """Map a function over a Dask bag with one item a partition, and yield as items finish.
-
-    Parameters
-    ----------
-    function : callable
-        Must pickle, and return something small.
-    items : sequence
-    client : distributed.Client or None
-        None computes one after another in this process.
-
-    Yields
-    ------
-    item, result
-        In order of completion; the exception in place of a result if the task failed.
-    """
-    if not items:
-        return
-    import dask
-    import dask.bag
-
-    bag = dask.bag.from_sequence(items, npartitions=len(items)).map(function)
-    parts = bag.to_delayed(optimize_graph=False)
-    if client is None:
-        for item, part in zip(items, parts, strict=True):
-            try:
-                yield item, dask.compute(part, scheduler="sync")[0][0]
-            except Exception as error:
-                yield item, error
-        return
-    from distributed import as_completed
-
-    futures: list[Any] = client.compute(parts)
-    by_key = {future.key: item for future, item in zip(futures, items, strict=True)}
-    try:
-        for future in as_completed(futures):
-            item = by_key[future.key]
-            yield item, future.exception() if future.status == "error" else future.result()[0]
-    finally:
-        client.cancel(futures)

@@ -1,0 +1,100 @@
+"""Commands on models: evaluate, fit, predict."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from emodask.cli.app import app
+from emodask.cli.options import (
+    JobArgument,
+    JsonOption,
+    SchedulerOption,
+    StorageOption,
+    WorkersOption,
+    make_console,
+    print_json,
+    storage_options,
+)
+
+
+@app.command(
+    rich_help_panel="Models",
+    epilog="Example: emodask evaluate jobs/spline.toml --store spline.zarr --report report",
+)
+def evaluate(
+    job: JobArgument,
+    store: Annotated[str, typer.Option(help="Store that was extracted under the same job.")],
+    report: Annotated[str, typer.Option(help="Folder or URL for the report.")] = "report",
+    scheduler: SchedulerOption = "local",
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+    storage_option: StorageOption = None,
+) -> None:
+    """Evaluate a job's models under its protocols and write the report."""
+    from emodask.cluster import connect
+    from emodask.display import Reporter, show_evaluation
+    from emodask.evaluation.evaluate import evaluate
+
+    console = make_console(stderr=as_json)
+    reporter = Reporter(console)
+    with connect(scheduler, workers) as client, reporter.bars("evaluate folds"):
+        metrics = evaluate(
+            job,
+            store,
+            report,
+            client,
+            storage_options=storage_options(storage_option),
+            on_progress=reporter.folds,
+        )
+    if as_json:
+        print_json(metrics)
+    else:
+        show_evaluation(console, metrics, report)
+
+
+@app.command(
+    rich_help_panel="Models",
+    epilog="Example: emodask fit jobs/spline.toml --store spline.zarr --bundle bundle",
+)
+def fit(
+    job: JobArgument,
+    store: Annotated[str, typer.Option(help="Store that was extracted under the same job.")],
+    bundle: Annotated[str, typer.Option(help="Folder or URL to write the bundle to.")] = "bundle",
+    model: Annotated[str | None, typer.Option(help="A model of the job; its first.")] = None,
+    storage_option: StorageOption = None,
+) -> None:
+    """Fit one model on every clip of a store and write it as a bundle."""
+    from emodask.cluster import pin_threads
+    from emodask.display import show_bundle
+    from emodask.fitting import fit
+
+    pin_threads()
+    fitted = fit(job, store, bundle, model=model, storage_options=storage_options(storage_option))
+    show_bundle(make_console(), fitted, bundle)
+
+
+@app.command(
+    rich_help_panel="Models",
+    epilog="Examples: emodask predict bundle clip.mp4 | emodask predict bundle clip.mp4 clip.wav",
+)
+def predict(
+    bundle: Annotated[str, typer.Argument(help="Folder or URL of a bundle.")],
+    media: Annotated[list[str], typer.Argument(help="mp4, wav, both of one clip, URLs, zips.")],
+    as_json: JsonOption = False,
+    storage_option: StorageOption = None,
+) -> None:
+    """Say which emotion clips show: the two most likely, with probabilities."""
+    from emodask.cluster import pin_threads
+    from emodask.display import show_verdicts
+    from emodask.prediction import predict
+
+    pin_threads()
+    verdicts = predict(bundle, media, storage_options(storage_option))
+    if as_json:
+        print_json([verdict.as_dict() for verdict in verdicts])
+    else:
+        show_verdicts(make_console(), verdicts)
+    if any(verdict.error for verdict in verdicts):
+        raise typer.Exit(1)

@@ -1,0 +1,61 @@
+"""Arguments and options that commands share, and how they are read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from emodask.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+JobArgument = Annotated[
+    str, typer.Argument(metavar="JOB", help="A job file, or the name of one that emodask ships.")
+]
+StoreArgument = Annotated[str, typer.Argument(metavar="STORE", help="Path or URL of a store.")]
+SourceOption = Annotated[
+    list[str],
+    typer.Option("--source", "-s", help="Zip, folder, glob, URL or manifest CSV. Repeatable."),
+]
+SchedulerOption = Annotated[
+    str,
+    typer.Option(
+        help="local (processes on this machine), sync (in this process), or tcp://host:8786."
+    ),
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, help="Worker processes of a local cluster; one per core.")
+]
+StorageOption = Annotated[
+    list[str] | None,
+    typer.Option("--storage-option", metavar="KEY=VALUE", help="Passed to fsspec. Repeatable."),
+]
+RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Compute failed clips again.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def make_console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def storage_options(pairs: list[str] | None) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for pair in pairs or []:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise UsageError("--storage-option takes KEY=VALUE, such as anon=true")
+        try:
+            options[key] = json.loads(value)
+        except json.JSONDecodeError:
+            options[key] = value
+    return options
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=1, allow_nan=False) + "\n")

@@ -1,0 +1,90 @@
+"""Commands on stores: extract, info, verify."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from emodask.cli.app import app
+from emodask.cli.options import (
+    JobArgument,
+    JsonOption,
+    RetryOption,
+    SchedulerOption,
+    SourceOption,
+    StorageOption,
+    StoreArgument,
+    WorkersOption,
+    make_console,
+    print_json,
+    storage_options,
+)
+
+
+@app.command(
+    rich_help_panel="Stores of features",
+    epilog="Example: emodask extract jobs/spline.toml --source Audio_Speech_Actors_01-24.zip "
+    "--store spline.zarr",
+)
+def extract(
+    job: JobArgument,
+    source: SourceOption,
+    store: Annotated[str, typer.Option(help="Path or URL of the Zarr store to write.")],
+    scheduler: SchedulerOption = "local",
+    workers: WorkersOption = None,
+    retry_failed: RetryOption = False,
+    storage_option: StorageOption = None,
+) -> None:
+    """Compute the features of every clip into a store. Run again to go on after a stop."""
+    from emodask.cluster import connect
+    from emodask.display import Reporter, show_summary
+    from emodask.extraction import extract
+
+    console = make_console()
+    reporter = Reporter(console)
+    with connect(scheduler, workers) as client, reporter.bars("extract"):
+        summary = extract(
+            job,
+            source,
+            store,
+            client,
+            storage_options=storage_options(storage_option),
+            retry_failed=retry_failed,
+            on_progress=reporter.extract,
+        )
+    show_summary(console, summary)
+    if summary.failed or summary.pending:
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel="Stores of features", epilog="Example: emodask info spline.zarr")
+def info(
+    store: StoreArgument, as_json: JsonOption = False, storage_option: StorageOption = None
+) -> None:
+    """Say what a store holds: settings, arrays, rows by status, failures with reasons."""
+    from emodask.display import show_info
+    from emodask.store import describe
+
+    about = describe(store, storage_options(storage_option))
+    if as_json:
+        print_json(about)
+    else:
+        show_info(make_console(), about)
+
+
+@app.command(rich_help_panel="Stores of features", epilog="Example: emodask verify spline.zarr")
+def verify(
+    store: StoreArgument, as_json: JsonOption = False, storage_option: StorageOption = None
+) -> None:
+    """Recompute every row's checksum from the stored bytes; exit code 1 on damage."""
+    from emodask.display import show_verification
+    from emodask.store import verify
+
+    found = verify(store, storage_options(storage_option))
+    if as_json:
+        print_json({"counts": found.counts, "damage": list(found.damage)})
+    else:
+        show_verification(make_console(), found)
+    if found.damage:
+        raise typer.Exit(1)

@@ -1,0 +1,42 @@
+"""Threads of this process: held to one, since parallelism is by processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+def pin_threads(threads: int = 1) -> None:
+    """Hold BLAS, OpenMP, Numba and OpenCV of this process to some threads.
+
+    Parallelism is by processes: threads below a worker's own would fight for its cores.
+    """
+    import cv2
+    import threadpoolctl
+
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = str(threads)
+    cv2.setNumThreads(threads)
+    threadpoolctl.threadpool_limits(threads)
+
+
+@contextmanager
+def in_process() -> Iterator[None]:
+    """Compute here, lazy arrays chunk by chunk and BLAS in one thread.
+
+    A task must not wait for its own cluster; and the same numbers come out wherever it runs.
+    """
+    import dask
+    import threadpoolctl
+
+    with dask.config.set(scheduler="sync"), threadpoolctl.threadpool_limits(1):
+        yield
