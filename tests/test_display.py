@@ -7,15 +7,14 @@ import io
 import pytest
 from rich.console import Console
 
-from emodask import display
-from emodask.display import Reporter, show_summary
+from emodask.display import Reporter, progress, show_summary
 from emodask.extraction import ExtractSummary, Progress
 
 
 @pytest.fixture
 def clock(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(display.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     return now
 
 

@@ -1,23 +1,13 @@
-"""What people see in a terminal: tables, progress, and plain lines where there is none."""
+"""Tables and last lines of each command."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-)
 from rich.table import Table
 
 from emodask.emotions import EMOTIONS, emotion_name
@@ -27,9 +17,7 @@ from emodask.sources.names import MODALITIES
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from emodask.evaluation.evaluate import FoldsDone
     from emodask.extraction import ExtractSummary
-    from emodask.extraction import Progress as ExtractProgress
     from emodask.job import Job
     from emodask.models.bundle import Bundle
     from emodask.pipeline import RunResult
@@ -37,100 +25,11 @@ if TYPE_CHECKING:
     from emodask.sources.catalogue import Catalogue
     from emodask.store import Verification
 
+from emodask.display.wording import clock, plural
+
 _SHOWN = 10
 _PLAIN: dict[str, Any] = {"markup": False, "soft_wrap": True}
 """For lines with names and paths in them: nothing in those is markup, and none is cut."""
-
-
-class Reporter:
-    """Progress of a job: a live bar in a terminal, a line now and then elsewhere."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.began = time.monotonic()
-        self.last_line = 0.0
-        self.bar: Progress | None = None
-        self.task: TaskID | None = None
-        self.failed = 0
-
-    @contextmanager
-    def bars(self, what: str) -> Iterator[None]:
-        """Show progress for the time of one stage."""
-        self.began = time.monotonic()
-        self.last_line = 0.0
-        if not self.console.is_terminal:
-            yield
-            return
-        columns = (
-            SpinnerColumn(),
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        with Progress(*columns, console=self.console, transient=True) as self.bar:
-            self.task = self.bar.add_task(what, total=None, note="")
-            try:
-                yield
-            finally:
-                self.bar = None
-
-    def _advance(self, what: str, done: int, total: int, note: str) -> None:
-        now = time.monotonic()
-        elapsed = now - self.began
-        left = f"{_clock(elapsed / done * (total - done))} left" if 0 < done < total else ""
-        aside = ", ".join(part for part in (note, left) if part)
-        if self.bar is not None and self.task is not None:
-            self.bar.update(self.task, description=what, completed=done, total=total, note=aside)
-        elif done in (0, total) or now - self.last_line >= 5:
-            self.last_line = now
-            count = f": {done}/{total}" if total > 1 else ""
-            self.console.print(f"{what}{count}{', ' if aside else ''}{aside}", markup=False)
-
-    def extract(self, progress: ExtractProgress) -> None:
-        """Take the news of a batch."""
-        self.failed += len(progress.failed)
-        for clip, error in progress.failed:
-            self.console.print(
-                f"[red]failed[/red] {escape(clip)}: {escape(error)}", highlight=False
-            )
-        already = progress.total - progress.to_compute
-        if progress.computed == 0 and already:
-            self.console.print(
-                f"{already} of {progress.total} clips are already in the store; "
-                f"{progress.to_compute} to do"
-            )
-        if not progress.to_compute:
-            return
-        elapsed = time.monotonic() - self.began
-        rate = f"{progress.computed / elapsed:.1f} clips/s" if progress.computed else "starting"
-        note = f"{rate}, {self.failed} failed" if self.failed else rate
-        self._advance("extract", progress.computed, progress.to_compute, note)
-
-    def folds(self, progress: FoldsDone) -> None:
-        """Take the news of a fold."""
-        if progress.done == 0:
-            self.began = time.monotonic()
-        if progress.total:
-            self._advance("evaluate folds", progress.done, progress.total, "")
-
-    def fit(self) -> None:
-        """Take the news that the bundle's model is being fitted."""
-        self._advance("fit the bundle on all clips", 0, 1, "")
-
-    def synth(self, done: int, total: int) -> None:
-        """Take the news of a synthetic clip."""
-        self._advance("synthesise", done, total, "")
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def show_catalogue(console: Console, catalogue: Catalogue) -> None:
@@ -139,7 +38,7 @@ def show_catalogue(console: Console, catalogue: Catalogue) -> None:
         console.print(_clip_table(catalogue))
     media = Counter(part.kind for clip in catalogue.clips for part in clip.media)
     console.print(
-        f"{_plural(len(catalogue), 'clip')} of {_plural(len(catalogue.actors), 'actor')}; files: "
+        f"{plural(len(catalogue), 'clip')} of {plural(len(catalogue.actors), 'actor')}; files: "
         + (", ".join(f"{count} {kind}" for kind, count in sorted(media.items())) or "none")
     )
     for modality in MODALITIES:
@@ -148,7 +47,7 @@ def show_catalogue(console: Console, catalogue: Catalogue) -> None:
             names = ", ".join(clip.clip_id for clip in without[:3])
             more = ", ..." if len(without) > 3 else ""
             console.print(
-                f"no {modality}: {_plural(len(without), 'clip')} ({names}{more})", markup=False
+                f"no {modality}: {plural(len(without), 'clip')} ({names}{more})", markup=False
             )
     for what in ("unreadable", "rejected", "duplicate", "identical"):
         found = [problem for problem in catalogue.problems if problem.what == what]
@@ -215,10 +114,10 @@ def show_summary(console: Console, summary: ExtractSummary) -> None:
     counts = f"{summary.done} done, {summary.failed} failed, {summary.incomplete} incomplete"
     if summary.pending:
         counts += f", {summary.pending} not computed (run again to go on)"
-    console.print(f"{_plural(summary.total, 'clip')}: {counts}, in {_clock(summary.seconds)}")
+    console.print(f"{plural(summary.total, 'clip')}: {counts}, in {clock(summary.seconds)}")
     for modality, count in summary.missing.items():
         console.print(
-            f"  {_plural(count, 'clip')} came without {modality}; their other features are stored"
+            f"  {plural(count, 'clip')} came without {modality}; their other features are stored"
         )
     console.print(f"store: {summary.store}", **_PLAIN)
 
@@ -292,8 +191,8 @@ def show_bundle(console: Console, bundle: Bundle, where: str) -> None:
     """Print what a bundle was trained on and where it is."""
     trained = bundle.about["trained_on"]
     console.print(
-        f"model {bundle.model_name} fitted on {_plural(trained['clips'], 'clip')} of "
-        f"{_plural(len(trained['actors']), 'actor')}; it needs {' and '.join(bundle.modalities)}",
+        f"model {bundle.model_name} fitted on {plural(trained['clips'], 'clip')} of "
+        f"{plural(len(trained['actors']), 'actor')}; it needs {' and '.join(bundle.modalities)}",
         markup=False,
     )
     console.print(f"bundle: {redact(where)}", **_PLAIN)
