@@ -33,6 +33,19 @@ class SourceError(EmodaskError):
     exit_code = 2
 
 
+class UnreachableError(SourceError):
+    """Bytes that could not be fetched this time, and may be the next: a time-out, a server's 503.
+
+    A clip whose media is unreachable stays pending; it has not failed.
+    """
+
+    exit_code = 1
+
+
+class ClusterError(EmodaskError):
+    """A scheduler or workers that went away, or are not what the job needs."""
+
+
 class StoreError(EmodaskError):
     """A store that is not one, is damaged, or was written under other settings."""
 
