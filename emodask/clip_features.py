@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from emodask.errors import EmodaskError, FeatureError
+from emodask.errors import ClusterError, EmodaskError, FeatureError, UnreachableError
 from emodask.features import Family, family
 from emodask.job import Feature, Job
 from emodask.sources.catalogue import Clip, MediaFile
@@ -28,11 +28,28 @@ def has_all_media(job: Job, clip: Clip) -> bool:
     return all(media_of(job, clip, modality) is not None for modality in job.modalities)
 
 
-def compute_clip(job: Job, clip: Clip) -> Row:
+Compute = Callable[[Job, str, Modality, bytes], tuple[dict[str, npt.NDArray[np.float32]], int]]
+"""What turns bytes into features: :func:`features_of_bytes`, here or in a decoder process."""
+
+
+def compute_clip(job: Job, clip: Clip, compute: Compute | None = None) -> Row:
     """Read, decode and compute all features of one clip.
 
     A clip that cannot be computed gives a failed row with the reason; nothing is raised, so that it
-    costs its row and never the batch.
+    costs its row and never the batch. Media that cannot be fetched at the moment says nothing about
+    the clip: its row stays pending.
+
+    Parameters
+    ----------
+    job : Job
+    clip : Clip
+    compute : callable, optional
+        In place of :func:`features_of_bytes`, which decodes in this process.
+
+    Raises
+    ------
+    ClusterError
+        If nothing can be computed on this machine.
     """
     began = time.perf_counter()
     features: dict[str, npt.NDArray[np.float32]] = {}
@@ -44,7 +61,12 @@ def compute_clip(job: Job, clip: Clip) -> Row:
             missing.append(modality)
             continue
         try:
-            found, count = _modality_features(job, clip, modality, media)
+            data = media.read()
+            found, count = (compute or features_of_bytes)(job, clip.clip_id, modality, data)
+        except ClusterError:
+            raise
+        except UnreachableError as error:
+            return Row(Status.PENDING, {}, _explain(media, error))
         except Exception as error:
             return Row(Status.FAILED, {}, _explain(media, error), time.perf_counter() - began)
         features.update(found)
@@ -56,14 +78,6 @@ def compute_clip(job: Job, clip: Clip) -> Row:
         seconds=time.perf_counter() - began,
         frames=frames,
     )
-
-
-def _modality_features(
-    job: Job, clip: Clip, modality: Modality, media: MediaFile
-) -> tuple[dict[str, npt.NDArray[np.float32]], int]:
-    """Features of one modality, decoding once for all families that decode alike."""
-    data = media.read()
-    return features_of_bytes(job, clip.clip_id, modality, data)
 
 
 def features_of_bytes(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,36 +12,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from emodask.clip_features import compute_clip, has_all_media, media_of
-from emodask.cluster import current_client, run_bag
-from emodask.errors import SourceError
+from emodask.batches import Batch, BatchOutcome, plan_batches, process_batch
+from emodask.clip_features import has_all_media, media_of
+from emodask.cluster import Tasks, current_client, killed_its_workers
+from emodask.errors import EmodaskError, SourceError
+from emodask.isolation import CLIP_TIMEOUT
 from emodask.job import Job, load_job
 from emodask.sources.catalogue import Catalogue, Clip, scan
-from emodask.sources.location import StorageOptions
+from emodask.sources.location import StorageOptions, reason
 from emodask.sources.names import CHANNELS
-from emodask.store import (
-    Row,
-    Status,
-    StoreAddress,
-    failures,
-    open_group,
-    prepare,
-    read_rows,
-    read_status,
-    write_batch,
-)
+from emodask.store import Status, StoreAddress, failures, prepare, read_status
 
 if TYPE_CHECKING:
     from distributed import Client
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Consecutive clips that one task computes, and which of them it has to."""
+_FRUITLESS = 3
+"""Batches in a row that commit nothing, after which an extraction gives up; more on clusters."""
 
-    start: int
-    clips: tuple[Clip, ...]
-    compute: tuple[bool, ...]
+_NEXT = {True: "trying its halves", False: "putting the clip in quarantine"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +38,7 @@ class Progress:
     """How far an extraction is, after each batch.
 
     ``counts`` has the rows of the whole store by status; ``computed`` those of this run alone.
+    ``failed`` are clips and reasons, ``trouble`` what befell the batch as a whole.
     """
 
     total: int
@@ -56,6 +46,7 @@ class Progress:
     computed: int
     to_compute: int
     failed: tuple[tuple[str, str], ...] = ()
+    trouble: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +58,8 @@ class ExtractSummary:
     store : str
         Its address, without credentials.
     total, done, failed, incomplete, pending : int
-        Rows of the store, by status. Pending rows are those whose task died.
+        Rows of the store, by status. Pending rows are those whose task died or whose media could
+        not be fetched: running again computes them.
     computed : int
         Clips that this run worked on.
     seconds : float
@@ -76,7 +68,9 @@ class ExtractSummary:
     missing : dict
         Modality to number of clips whose media lacks it.
     errors : tuple of str
-        Tasks that died as a whole.
+        What left rows pending.
+    stopped : str
+        Why the extraction gave up before its last batch; empty if it did not.
     """
 
     store: str
@@ -90,6 +84,7 @@ class ExtractSummary:
     failures: tuple[tuple[str, str], ...]
     missing: dict[str, int]
     errors: tuple[str, ...] = ()
+    stopped: str = ""
 
 
 def select(job: Job, catalogue: Catalogue) -> tuple[Clip, ...]:
@@ -123,11 +118,15 @@ def extract(
     *,
     storage_options: StorageOptions | None = None,
     retry_failed: bool = False,
+    clip_timeout: float = CLIP_TIMEOUT,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> ExtractSummary:
     """Compute the features of every clip, batch by batch, into a store.
 
-    Run it again to go on after a stop: rows that are committed are not computed again.
+    Run it again to go on after a stop: rows that are committed are not computed again. Workers
+    decode in a process of their own, so that a file that crashes a codec, takes all memory or never
+    ends costs its clip alone. A batch whose workers die all the same is halved until the clip that
+    kills them is found; that clip is marked as failed, the others are kept.
 
     Parameters
     ----------
@@ -142,6 +141,8 @@ def extract(
         For fsspec, sources and store alike.
     retry_failed : bool
         Compute failed rows again, and incomplete ones whose media has come since.
+    clip_timeout : float
+        Seconds that decoding and computing one clip may take on a worker.
     on_progress : callable, optional
         Called with a :class:`Progress` before the start and after every batch.
 
@@ -153,6 +154,8 @@ def extract(
     ------
     SourceError, JobError, StoreError
         Before any work starts.
+    ClusterError
+        If the scheduler goes away; what was committed is kept.
     """
     began = time.monotonic()
     job = load_job(job)
@@ -162,32 +165,16 @@ def extract(
     group = prepare(address, job, clips)
     status = read_status(group)
     redo = rows_to_compute(status, [has_all_media(job, clip) for clip in clips], retry_failed)
-    batches = plan_batches(clips, redo, job.data.batch)
-    to_compute = sum(sum(batch.compute) for batch in batches)
-    report = on_progress or (lambda progress: None)
-    report(Progress(len(clips), _count(status), 0, to_compute))
-
+    batches = plan_batches(clips, redo, job.data.batch, retry_failed)
     client = client or current_client()
-    work = partial(process_batch, job, address)
-    computed = 0
-    errors: list[str] = []
-    for batch, outcome in run_bag(work, batches, client):
-        span = slice(batch.start, batch.start + len(batch.clips))
-        failed: tuple[tuple[str, str], ...] = ()
-        if isinstance(outcome, Exception):
-            names = f"{batch.clips[0].clip_id} to {batch.clips[-1].clip_id}"
-            errors.append(f"batch of {names}: {type(outcome).__name__}: {outcome}")
-        else:
-            status[span] = [code for code, _ in outcome]
-            failed = tuple(
-                (clip.clip_id, error)
-                for clip, redo, (code, error) in zip(
-                    batch.clips, batch.compute, outcome, strict=True
-                )
-                if redo and code == Status.FAILED
-            )
-            computed += sum(batch.compute)
-        report(Progress(len(clips), _count(status), computed, to_compute, failed))
+    work = partial(
+        process_batch, job, address, isolated=client is not None, clip_timeout=clip_timeout
+    )
+    ledger = _Ledger(status, sum(batch.size for batch in batches))
+    report = on_progress or (lambda progress: None)
+    report(ledger.progress())
+    for news in _results(work, batches, client, ledger):
+        report(news)
 
     counts = _count(read_status(group))
     return ExtractSummary(
@@ -197,12 +184,107 @@ def extract(
         failed=counts["failed"],
         incomplete=counts["incomplete"],
         pending=counts["pending"],
-        computed=computed,
+        computed=ledger.computed,
         seconds=time.monotonic() - began,
         failures=tuple(failures(group)),
         missing=_missing(job, clips),
-        errors=tuple(errors),
+        errors=tuple(ledger.errors),
+        stopped=ledger.stopped,
     )
+
+
+class _Ledger:
+    """What is known of every row, as batches end."""
+
+    def __init__(self, status: npt.NDArray[np.uint8], to_compute: int) -> None:
+        self.status = status
+        self.to_compute = to_compute
+        self.computed = 0
+        self.errors: list[str] = []
+        self.stopped = ""
+        self.fruitless = 0
+
+    def progress(
+        self, failed: Sequence[tuple[str, str]] = (), trouble: Sequence[str] = ()
+    ) -> Progress:
+        return Progress(
+            total=len(self.status),
+            counts=_count(self.status),
+            computed=self.computed,
+            to_compute=self.to_compute,
+            failed=tuple(failed),
+            trouble=tuple(trouble),
+        )
+
+    def committed(self, batch: Batch, outcome: BatchOutcome) -> Progress:
+        """Take the outcome of a batch that ended."""
+        self.status[batch.start : batch.start + len(batch.clips)] = outcome.status
+        self.computed += outcome.computed
+        self.fruitless = 0 if outcome.computed or not batch.size else self.fruitless + 1
+        rows = list(zip(batch.clips, batch.compute, outcome.status, outcome.errors, strict=True))
+        unreachable = [
+            f"clip {clip.clip_id}: {error}"
+            for clip, wanted, status, error in rows
+            if wanted and status == Status.PENDING
+        ]
+        self.errors += unreachable
+        return self.progress(
+            failed=[
+                (clip.clip_id, error)
+                for clip, wanted, status, error in rows
+                if wanted and status == Status.FAILED
+            ],
+            trouble=unreachable,
+        )
+
+    def lost(self, batch: Batch, error: Exception) -> Progress:
+        """Take the error of a batch that committed nothing."""
+        why = (
+            str(error)
+            if isinstance(error, EmodaskError)
+            else f"{type(error).__name__}: {reason(error)}"
+        )
+        self.errors.append(f"{batch}: {why}")
+        self.fruitless += 1
+        return self.progress(trouble=[self.errors[-1]])
+
+
+def _results(
+    work: Callable[[Batch], BatchOutcome],
+    batches: Sequence[Batch],
+    client: Client | None,
+    ledger: _Ledger,
+) -> Iterator[Progress]:
+    """Run all batches; halve those whose workers die; give up where nothing can be committed."""
+    tasks: Tasks[Batch, BatchOutcome] = Tasks(work, client)
+    tasks.add(batches)
+    patience = max(_FRUITLESS, 2 * len(client.nthreads()) if client is not None else 0)
+    parts: dict[int, list[Batch]] = {}
+    for batch, outcome in tasks:
+        rest = parts.setdefault(batch.start, [])
+        if isinstance(outcome, BatchOutcome):
+            news = ledger.committed(batch, outcome)
+        elif killed_its_workers(outcome) and not batch.quarantine:
+            # One part after another: all parts of a batch write the same chunks.
+            rest[:0] = batch.halves() if batch.size > 1 else [_quarantined(batch)]
+            news = ledger.progress(
+                trouble=[f"{batch}: workers died of it; {_NEXT[batch.size > 1]}"]
+            )
+        else:
+            news = ledger.lost(batch, outcome)
+        if rest:
+            tasks.add([rest.pop(0)])
+        if ledger.fruitless >= patience:
+            ledger.stopped = (
+                f"gave up after {ledger.fruitless} batches in a row of which nothing could be "
+                f"committed, at last {ledger.errors[-1]}"
+            )
+            tasks.cancel()
+        yield news
+
+
+def _quarantined(batch: Batch) -> Batch:
+    return replace(batch, quarantine="quarantined: every worker that computed this clip died")
 
 
 def rows_to_compute(
@@ -229,41 +311,6 @@ def rows_to_compute(
         redo |= status == Status.FAILED
         redo |= (status == Status.INCOMPLETE) & np.asarray(has_media, bool)
     return np.asarray(redo, bool)
-
-
-def plan_batches(clips: Sequence[Clip], redo: npt.NDArray[np.bool_], size: int) -> list[Batch]:
-    """Batches that hold at least one row to compute.
-
-    Parameters
-    ----------
-    clips : sequence of Clip
-        All rows.
-    redo : ndarray of bool, shape (n,)
-        Which rows to compute.
-    size : int
-        Clips a batch.
-    """
-    return [
-        Batch(start, tuple(clips[start : start + size]), tuple(redo[start : start + size].tolist()))
-        for start in range(0, len(clips), size)
-        if redo[start : start + size].any()
-    ]
-
-
-def process_batch(job: Job, address: StoreAddress, batch: Batch) -> list[tuple[int, str]]:
-    """Compute and commit one batch; what a task runs. Gives each row's status and error."""
-    group = open_group(address, "r+")
-    kept: Sequence[Row | None] = (
-        [None] * len(batch.clips)
-        if all(batch.compute)
-        else read_rows(group, batch.start, batch.start + len(batch.clips))
-    )
-    rows = [
-        row if row is not None and not compute else compute_clip(job, clip)
-        for clip, row, compute in zip(batch.clips, kept, batch.compute, strict=True)
-    ]
-    write_batch(group, batch.start, rows)
-    return [(int(row.status), row.error) for row in rows]
 
 
 def _count(status: npt.NDArray[np.uint8]) -> dict[str, int]:

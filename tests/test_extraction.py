@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emodask import extraction
+from emodask import batches
+from emodask.batches import plan_batches
 from emodask.clip_features import clip_seed, compute_clip
 from emodask.cluster import connect
 from emodask.errors import SourceError, UsageError
-from emodask.extraction import extract, plan_batches, rows_to_compute
+from emodask.extraction import extract, rows_to_compute
 from emodask.job import parse_job
 from emodask.sources.catalogue import Clip, scan
 from emodask.store import Status, StoreAddress, open_group, open_store, read_status, verify
@@ -35,9 +36,7 @@ def stored(store: Path | str) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
-        and path.relative_to(folder).parts[0] not in VOLATILE
-        and path.suffix != ".partial"
+        if path.is_file() and path.relative_to(folder).parts[0] not in VOLATILE
     }
 
 
@@ -51,11 +50,11 @@ def test_batches_cover_each_row_to_compute_once_and_start_at_chunks(states, size
     status = np.array(states, np.uint8)
     clips = [Clip(str(i), 1, 1) for i in range(len(states))]
     redo = rows_to_compute(status, [media] * len(states), retry)
-    batches = plan_batches(clips, redo, size)
-    assert all(batch.start % size == 0 for batch in batches)
-    assert all(len(batch.clips) == min(size, len(clips) - batch.start) for batch in batches)
+    planned = plan_batches(clips, redo, size)
+    assert all(batch.start % size == 0 for batch in planned)
+    assert all(len(batch.clips) == min(size, len(clips) - batch.start) for batch in planned)
     covered = [
-        batch.start + i for batch in batches for i, wanted in enumerate(batch.compute) if wanted
+        batch.start + i for batch in planned for i, wanted in enumerate(batch.compute) if wanted
     ]
     assert covered == np.flatnonzero(redo).tolist()
     assert not redo[status == Status.DONE].any()
@@ -66,7 +65,7 @@ def test_running_again_computes_nothing(corpus, small_job, small_store, monkeypa
     def never(*args):
         raise AssertionError("a committed row was computed again")
 
-    monkeypatch.setattr(extraction, "compute_clip", never)
+    monkeypatch.setattr(batches, "compute_clip", never)
     before = stored(small_store.url)
     summary = extract(small_job, f"{corpus}/*.zip", small_store)
     assert (summary.computed, summary.done) == (0, 24)
@@ -79,14 +78,14 @@ def test_a_stop_anywhere_then_a_resume_gives_the_same_bytes(
 ):
     store, computed = tmp_path / "s.zarr", []
 
-    def stops(job, clip):
+    def stops(job, clip, decode):
         if len(computed) == stop_at:
             raise KeyboardInterrupt
         computed.append(clip.clip_id)
-        return compute_clip(job, clip)
+        return compute_clip(job, clip, decode)
 
     with monkeypatch.context() as patched:
-        patched.setattr(extraction, "compute_clip", stops)
+        patched.setattr(batches, "compute_clip", stops)
         with pytest.raises(KeyboardInterrupt):
             extract(small_job, f"{corpus}/*.zip", store)
     committed = int((read_status(open_group(StoreAddress.of(store))) == Status.DONE).sum())

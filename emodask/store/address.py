@@ -21,6 +21,13 @@ from emodask.store.layout import FORMAT
 warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 specification.*")
 
 
+ROOT = "zarr.json"
+"""The root's metadata: written last, so that a store is there when it is."""
+
+MARKER = "emodask-creating.json"
+"""Stands beside the arrays while a store is being created."""
+
+
 @dataclass(frozen=True)
 class StoreAddress:
     """Where a store lies: a local path or an fsspec URL, and its storage options."""
@@ -62,7 +69,7 @@ class StoreAddress:
 
 
 def existing(address: StoreAddress) -> dict[str, Any] | None:
-    """Attributes of the store that lies there, None if nothing does."""
+    """Attributes of the store that lies there; None if nothing does, or an unfinished creation."""
     store = address.zarr_store(read_only=True)
     try:
         group = zarr.open_group(store, mode="r", zarr_format=3)
@@ -89,12 +96,14 @@ def existing(address: StoreAddress) -> dict[str, Any] | None:
 def _is_empty(address: StoreAddress) -> bool:
     if not is_url(address.url):
         folder = Path(address.url)
+        if (folder / MARKER).exists():
+            return True
         return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     from fsspec.core import url_to_fs
 
     fs, path = url_to_fs(address.url, **dict(address.options))
     try:
-        return not fs.find(path, maxdepth=1)
+        return fs.exists(f"{path}/{MARKER}") or not fs.find(path, maxdepth=1)
     except FileNotFoundError:
         return True
 
@@ -107,11 +116,11 @@ def open_group(address: StoreAddress, mode: str = "r") -> zarr.Group:
     StoreError
         If there is none, or its creation was never finished.
     """
-    found = existing(address)
-    if found is None:
-        raise StoreError(f"{address}: there is no store; write one with 'emodask extract'")
-    if not found.get("rows_fixed"):
-        raise StoreError(f"{address}: its creation was interrupted; run 'emodask extract' again")
+    if existing(address) is None:
+        raise StoreError(
+            f"{address}: there is no store, or its creation was interrupted; "
+            "write it with 'emodask extract'"
+        )
     return zarr.open_group(address.zarr_store(mode == "r"), mode=mode, zarr_format=3)  # type: ignore[arg-type]
 
 

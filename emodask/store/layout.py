@@ -45,7 +45,8 @@ class ArraySpec:
 class Row:
     """What a worker found out about one clip.
 
-    ``features`` holds the arrays that could be computed; the others are stored as NaN.
+    ``features`` holds the arrays that could be computed; the others are stored as NaN. ``checksum``
+    is that of a row read back from a store, None for one that has just been computed.
     """
 
     status: Status
@@ -53,6 +54,7 @@ class Row:
     error: str = ""
     seconds: float = 0.0
     frames: int = 0
+    checksum: int | None = None
 
 
 def specs(job: Job, n_clips: int) -> tuple[ArraySpec, ...]:

@@ -26,6 +26,7 @@ def read_rows(group: zarr.Group, start: int, stop: int) -> list[Row]:
     stacks = {name: np.asarray(stored_array(group, name)[span]) for name in names}
     errors = strings(group, "error")[span]
     seconds, frames = stored_array(group, "seconds")[span], stored_array(group, "frames")[span]
+    sums = np.asarray(stored_array(group, "checksum")[span])
     return [
         Row(
             status=Status(int(status[i])),
@@ -33,14 +34,17 @@ def read_rows(group: zarr.Group, start: int, stop: int) -> list[Row]:
             error=str(errors[i]),
             seconds=float(np.asarray(seconds)[i]),
             frames=int(np.asarray(frames)[i]),
+            checksum=int(sums[i]),
         )
         for i in range(stop - start)
     ]
 
 
-def read_status(group: zarr.Group) -> npt.NDArray[np.uint8]:
-    """The commit record of all rows."""
-    return np.asarray(stored_array(group, "status")[:])
+def read_status(
+    group: zarr.Group, start: int | None = None, stop: int | None = None
+) -> npt.NDArray[np.uint8]:
+    """The commit record of all rows, or of those from ``start`` up to but without ``stop``."""
+    return np.asarray(stored_array(group, "status")[slice(start, stop)])
 
 
 def failures(group: zarr.Group) -> list[tuple[str, str]]:
@@ -113,7 +117,7 @@ def open_store(
 
     address = StoreAddress.of(store, storage_options)
     open_group(address)
-    dataset = xarray.open_zarr(address.zarr_store(read_only=True), consolidated=False)
+    dataset = xarray.open_zarr(address.zarr_store(read_only=True))
     if status is None:
         return dataset
     return dataset.isel(clip=np.flatnonzero(np.isin(dataset["status"].values, list(status))))

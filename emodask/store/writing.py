@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import zarr
+from zarr.core.buffer import Buffer
+from zarr.storage import MemoryStore
 
 import emodask
 from emodask.errors import StoreError
 from emodask.features import family
 from emodask.job import Job, digest
 from emodask.sources.catalogue import Clip
-from emodask.sources.location import reason
 from emodask.store.address import (
     StoreAddress,
     attributes,
@@ -23,27 +24,32 @@ from emodask.store.address import (
     stored_array,
     strings,
 )
-from emodask.store.layout import CODES, FORMAT, IDENTITY, Row, checksum, specs
+from emodask.store.creation import create, sweep
+from emodask.store.layout import CODES, FORMAT, IDENTITY, Row, Status, checksum, specs
 
 
 def prepare(address: StoreAddress, job: Job, clips: Sequence[Clip]) -> zarr.Group:
     """Create the store with all rows fixed, or open one that was created the same way.
 
-    A creation that was interrupted is done again: no row can have been written before it ended.
+    The root's metadata is written last: where it stands, the store is whole. A creation that was
+    interrupted is done again, and two at the same time put the same objects.
 
     Raises
     ------
     StoreError
         If something else lies there, or a store with other settings or other clips.
     """
-    attributes = _attributes(job, len(clips))
+    attributes = _attributes(job, clips)
     found = existing(address)
-    if found is None or not found.get("rows_fixed"):
-        return _create(address, job, clips, attributes)
-    if found["digest"] != attributes["digest"]:
-        differing = ", ".join(_differences(found["job"], attributes["job"]))
+    if found is None:
+        create(address, _skeleton(job, clips, attributes))
+        found = existing(address) or {}
+    else:
+        sweep(address)
+    if found.get("digest") != attributes["digest"]:
+        differing = ", ".join(_differences(found.get("job"), attributes["job"]))
         raise StoreError(
-            f"{address}: written under other settings (digest {found['digest']}, this job's is "
+            f"{address}: written under other settings (digest {found.get('digest')}, this job's is "
             f"{attributes['digest']}); they differ in {differing}. Use another store"
         )
     group = open_group(address, "r+")
@@ -59,55 +65,49 @@ def prepare(address: StoreAddress, job: Job, clips: Sequence[Clip]) -> zarr.Grou
     return group
 
 
-def _attributes(job: Job, n_clips: int) -> dict[str, Any]:
+def _attributes(job: Job, clips: Sequence[Clip]) -> dict[str, Any]:
     settings = job.extraction()
     return {
         "format": FORMAT,
         "version": emodask.__version__,
         "job": settings,
         "digest": digest(settings),
-        "clips": n_clips,
+        "clips": len(clips),
         "batch": job.data.batch,
         "features": list(job.features),
     }
 
 
-def _create(
-    address: StoreAddress, job: Job, clips: Sequence[Clip], attributes: dict[str, Any]
-) -> zarr.Group:
-    table = specs(job, len(clips))
+def _skeleton(job: Job, clips: Sequence[Clip], attributes: dict[str, Any]) -> dict[str, Buffer]:
+    """Every object of a new store: metadata and identities, built in memory."""
+    objects: dict[str, Buffer] = {}
     coordinates = " ".join([*IDENTITY, "status"])
-    try:
-        group = zarr.create_group(
-            address.zarr_store(),
-            zarr_format=3,
-            overwrite=True,
-            attributes={"coordinates": coordinates, "emodask": {**attributes, "rows_fixed": False}},
+    group = zarr.create_group(
+        MemoryStore(objects),
+        zarr_format=3,
+        attributes={"coordinates": coordinates, "emodask": attributes},
+    )
+    for spec in specs(job, len(clips)):
+        chunks = (
+            (min(job.data.batch, len(clips)), *spec.shape[1:])
+            if spec.dims[0] == "clip"
+            else spec.shape
         )
-        for spec in table:
-            chunks = (
-                (min(job.data.batch, len(clips)), *spec.shape[1:])
-                if spec.dims[0] == "clip"
-                else spec.shape
-            )
-            group.create_array(
-                spec.name,
-                shape=spec.shape,
-                chunks=chunks,
-                dtype=str if spec.dtype == "str" else spec.dtype,
-                fill_value=spec.fill,
-                dimension_names=spec.dims,
-                attributes={"description": spec.description},
-            )
-        _write_identity(group, job, clips)
-        # All metadata in one object: a reader opens the store with a single request.
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Consolidated metadata")
-            group = zarr.consolidate_metadata(group.store)
-        group.attrs["emodask"] = {**attributes, "rows_fixed": True}
-    except OSError as error:
-        raise StoreError(f"{address}: cannot be written: {reason(error)}") from error
-    return group
+        group.create_array(
+            spec.name,
+            shape=spec.shape,
+            chunks=chunks,
+            dtype=str if spec.dtype == "str" else spec.dtype,
+            fill_value=spec.fill,
+            dimension_names=spec.dims,
+            attributes={"description": spec.description},
+        )
+    _write_identity(group, job, clips)
+    # All metadata in one object: a reader opens the store with a single request.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Consolidated metadata")
+        zarr.consolidate_metadata(group.store)
+    return objects
 
 
 def _write_identity(group: zarr.Group, job: Job, clips: Sequence[Clip]) -> None:
@@ -152,11 +152,14 @@ def write_batch(group: zarr.Group, start: int, rows: Sequence[Row]) -> None:
     for i, row in enumerate(rows):
         for name, values in row.features.items():
             stacks[name][i] = values
-        sums[i] = checksum([stacks[name][i] for name in names])
+        if row.status != Status.PENDING:
+            fresh = checksum([stacks[name][i] for name in names])
+            sums[i] = fresh if row.checksum is None else row.checksum
     for name in names:
         stored_array(group, name)[span] = stacks[name]
     stored_array(group, "checksum")[span] = sums
-    stored_array(group, "error")[span] = np.array([row.error for row in rows], dtype=object)
+    errors = ["" if row.status == Status.PENDING else row.error for row in rows]
+    stored_array(group, "error")[span] = np.array(errors, dtype=object)
     stored_array(group, "seconds")[span] = np.array([row.seconds for row in rows], np.float32)
     stored_array(group, "frames")[span] = np.array([row.frames for row in rows], np.int32)
     stored_array(group, "status")[span] = np.array([row.status for row in rows], np.uint8)

@@ -1,0 +1,199 @@
+"""Batches: consecutive clips that one task computes and commits, and how a batch is halved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from emodask.clip_features import compute_clip
+from emodask.errors import StoreError
+from emodask.isolation import CLIP_TIMEOUT, decoder_of_this_thread
+from emodask.job import Job, digest
+from emodask.sources.catalogue import Clip
+from emodask.store import (
+    Row,
+    Status,
+    StoreAddress,
+    attributes,
+    open_group,
+    read_rows,
+    read_status,
+    write_batch,
+)
+
+_GIVE_UP_AFTER = 3
+"""Clips in a row whose media is unreachable, after which a batch leaves its others pending."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive clips that one task computes: one chunk of every array.
+
+    Attributes
+    ----------
+    start : int
+        Row of the first clip.
+    clips : tuple of Clip
+        All clips of the chunk.
+    compute : tuple of bool
+        Which of them this task has to compute.
+    retry : bool
+        Compute them even if another run has committed them since.
+    quarantine : str
+        Reason for which the clips to compute are marked as failed, uncomputed.
+    """
+
+    start: int
+    clips: tuple[Clip, ...]
+    compute: tuple[bool, ...]
+    retry: bool = False
+    quarantine: str = ""
+
+    def __str__(self) -> str:
+        rows = zip(self.clips, self.compute, strict=True)
+        names = [clip.clip_id for clip, wanted in rows if wanted]
+        if len(names) < 2:
+            return f"clip {''.join(names)}"
+        return f"{len(names)} clips {names[0]} to {names[-1]}"
+
+    @property
+    def size(self) -> int:
+        """How many clips there are to compute."""
+        return sum(self.compute)
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """The same chunk twice, each with half of the clips to compute.
+
+        Both write the same chunks: the second must not start before the first has ended.
+
+        Examples
+        --------
+        >>> whole = Batch(0, tuple(Clip(c, 1, 1) for c in "abc"), (True, False, True))
+        >>> [half.compute for half in whole.halves()]
+        [(True, False, False), (False, False, True)]
+        """
+        rows = [i for i, wanted in enumerate(self.compute) if wanted]
+        first = set(rows[: (len(rows) + 1) // 2])
+        parts = (first, set(rows) - first)
+        one, other = (
+            replace(self, compute=tuple(i in part for i in range(len(self.clips))))
+            for part in parts
+        )
+        return one, other
+
+
+def plan_batches(
+    clips: Sequence[Clip], redo: npt.NDArray[np.bool_], size: int, retry: bool = False
+) -> list[Batch]:
+    """Batches that hold at least one row to compute.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+        All rows.
+    redo : ndarray of bool, shape (n,)
+        Which rows to compute.
+    size : int
+        Clips a batch.
+    retry : bool
+        See :class:`Batch`.
+    """
+    return [
+        Batch(
+            start,
+            tuple(clips[start : start + size]),
+            tuple(redo[start : start + size].tolist()),
+            retry,
+        )
+        for start in range(0, len(clips), size)
+        if redo[start : start + size].any()
+    ]
+
+
+@dataclass(frozen=True)
+class BatchOutcome:
+    """What a task found out: status and error of each row of its chunk, and how many are new."""
+
+    status: tuple[int, ...]
+    errors: tuple[str, ...]
+    computed: int
+
+
+def process_batch(
+    job: Job,
+    address: StoreAddress,
+    batch: Batch,
+    *,
+    isolated: bool = False,
+    clip_timeout: float = CLIP_TIMEOUT,
+) -> BatchOutcome:
+    """Compute and commit one batch; what a task runs.
+
+    Rows that another run of the same job has committed in the meantime are left as they are.
+
+    Parameters
+    ----------
+    job : Job
+    address : StoreAddress
+    batch : Batch
+    isolated : bool
+        Decode in a process of its own, with limits on time and memory.
+    clip_timeout : float
+        Seconds that a clip may take, where it is isolated.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be written, or is not the one that the job was started on.
+    """
+    group = open_group(address, "r+")
+    _check_same_store(group, address, job)
+    stop = batch.start + len(batch.clips)
+    wanted = np.array(batch.compute)
+    if not batch.retry:
+        wanted &= read_status(group, batch.start, stop) == Status.PENDING
+    rows = _compute(job, batch, wanted, isolated, clip_timeout)
+    # Read as late as can be: what another run has committed in this chunk stays.
+    kept = rows if wanted.all() else read_rows(group, batch.start, stop)
+    merged = [row for new, old in zip(rows, kept, strict=True) if (row := new or old)]
+    if any(row is not None and row.status != Status.PENDING for row in rows):
+        write_batch(group, batch.start, merged)
+    return BatchOutcome(
+        status=tuple(int(row.status) for row in merged),
+        errors=tuple(row.error for row in merged),
+        computed=sum(row is not None and row.status != Status.PENDING for row in rows),
+    )
+
+
+def _check_same_store(group: zarr.Group, address: StoreAddress, job: Job) -> None:
+    if attributes(group)["digest"] != digest(job.extraction()):
+        raise StoreError(f"{address}: another job has made a store there since this one started")
+
+
+def _compute(
+    job: Job,
+    batch: Batch,
+    wanted: npt.NDArray[np.bool_],
+    isolated: bool,
+    clip_timeout: float,
+) -> list[Row | None]:
+    rows: list[Row | None] = []
+    unreachable = 0
+    for clip, compute in zip(batch.clips, wanted, strict=True):
+        if not compute:
+            rows.append(None)
+        elif batch.quarantine:
+            rows.append(Row(Status.FAILED, {}, batch.quarantine))
+        elif unreachable >= _GIVE_UP_AFTER:
+            previous = rows[-1]
+            rows.append(Row(Status.PENDING, {}, previous.error if previous else ""))
+        else:
+            decode = decoder_of_this_thread(job).for_clip(clip_timeout) if isolated else None
+            row = compute_clip(job, clip, decode)
+            unreachable = unreachable + 1 if row.status == Status.PENDING else 0
+            rows.append(row)
+    return rows

@@ -1,0 +1,192 @@
+"""The worker's side: keeps a decoder process, enforces its time, survives its death."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emodask.clip_features import Compute
+from emodask.errors import ClusterError, FeatureError, MediaError
+from emodask.isolation.messages import receive, send, unpack
+from emodask.job import Job
+from emodask.sources.names import Modality
+
+CLIP_TIMEOUT = 300.0
+"""Seconds that a clip may take by default: some hundred times what an ordinary one does."""
+
+CLIP_MEMORY = 2 << 30
+"""Bytes that a decoder may allocate beyond what its libraries need."""
+
+_START_TIMEOUT = 180.0
+_TRIES = 2
+
+
+class _DecoderDied(Exception):
+    """The decoder process ended before it answered; the message says how."""
+
+
+class Decoder:
+    """One decoder process for one job; started when first needed, and again when it has died.
+
+    Parameters
+    ----------
+    job : Job
+    memory : int
+        Bytes that it may allocate beyond what its libraries need.
+    """
+
+    def __init__(self, job: Job, memory: int = CLIP_MEMORY) -> None:
+        self.job = job
+        self.memory = memory
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def for_clip(self, seconds: float = CLIP_TIMEOUT) -> Compute:
+        """A function like :func:`emodask.clip_features.features_of_bytes` for one clip.
+
+        All calls of it together may take ``seconds``. A file on which the decoder dies or runs out
+        of time is tried once more, in a fresh decoder with the whole time: the first death may have
+        been the machine's fault.
+
+        Raises
+        ------
+        MediaError, FeatureError
+            As in this process, and if the decoder died or took too long twice.
+        ClusterError
+            If no decoder can be started here.
+        """
+        spent = 0.0
+
+        def compute(
+            job: Job, clip_id: str, modality: Modality, data: bytes
+        ) -> tuple[dict[str, npt.NDArray[np.float32]], int]:
+            nonlocal spent
+            for attempt in range(_TRIES):
+                began = time.monotonic()
+                limit = seconds if attempt else max(seconds - spent, 0.01)
+                try:
+                    return self._ask(clip_id, modality, data, limit, seconds)
+                except _DecoderDied as died:
+                    reason = str(died)
+                finally:
+                    spent += time.monotonic() - began
+            raise MediaError(f"{reason}, {_TRIES} times")
+
+        return compute
+
+    def close(self) -> None:
+        """End the decoder process, if there is one."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            with contextlib.suppress(OSError):
+                process.communicate()
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):
+            self.close()
+
+    def _ask(
+        self, clip_id: str, modality: Modality, data: bytes, limit: float, allowed: float
+    ) -> tuple[dict[str, npt.NDArray[np.float32]], int]:
+        process = self._start()
+        header = {"clip_id": clip_id, "modality": modality, "seconds": limit}
+        answer, payload = self._exchange(
+            process, header, data, limit, f"took longer than {allowed:g} s (--clip-timeout)"
+        )
+        kind = answer.get("error")
+        if kind is None:
+            return unpack(answer["features"], payload), int(answer["frames"])
+        if kind == "memory":
+            raise MediaError(f"needs more than {self.memory / 2**30:.2g} GiB of memory")
+        raise (FeatureError if kind == "feature" else MediaError)(str(answer["text"]))
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self.close()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "emodask.isolation.decoder_side"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None if os.environ.get("EMODASK_DEBUG") else subprocess.DEVNULL,
+        )
+        self._process = process
+        setup = {"job": self.job.settings(), "memory": self.memory}
+        try:
+            self._exchange(process, setup, b"", _START_TIMEOUT, "did not start")
+        except _DecoderDied as died:
+            raise ClusterError(
+                f"no decoder process can be started here: it {died}; "
+                "EMODASK_DEBUG=1 shows what it said"
+            ) from died
+        return process
+
+    def _exchange(
+        self,
+        process: subprocess.Popen[bytes],
+        header: dict[str, Any],
+        data: bytes,
+        limit: float,
+        overdue: str,
+    ) -> tuple[dict[str, Any], bytes]:
+        """Send a message and wait for the answer, no longer than ``limit`` seconds."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(limit, stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            send(process.stdin, header, data)
+            answer = receive(process.stdout)
+        except (OSError, ValueError):
+            answer = None
+        finally:
+            timer.cancel()
+        if answer is not None:
+            return answer
+        self._process = None
+        process.kill()
+        with contextlib.suppress(OSError):
+            process.communicate()
+        raise _DecoderDied(overdue if late.is_set() else _how(process.returncode))
+
+
+def _how(code: int) -> str:
+    """How a process ended, in words.
+
+    Examples
+    --------
+    >>> _how(-11), _how(3)
+    ('crashed the decoder (SIGSEGV)', 'ended the decoder (exit code 3)')
+    """
+    if code >= 0:
+        return f"ended the decoder (exit code {code})"
+    return f"crashed the decoder ({signal.Signals(-code).name})"
+
+
+_threads = threading.local()
+
+
+def decoder_of_this_thread(job: Job) -> Decoder:
+    """The decoder that this thread of a worker keeps from batch to batch."""
+    kept: Decoder | None = getattr(_threads, "decoder", None)
+    if kept is None or kept.job != job:
+        if kept is not None:
+            kept.close()
+        kept = _threads.decoder = Decoder(job)
+    return kept
