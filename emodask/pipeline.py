@@ -12,6 +12,7 @@ from emodask.errors import EvaluationError
 from emodask.evaluation.evaluate import FoldsDone, evaluate
 from emodask.extraction import ExtractSummary, Progress, extract
 from emodask.fitting import fit
+from emodask.isolation import CLIP_TIMEOUT
 from emodask.job import Job, load_job
 from emodask.sources.location import StorageOptions
 
@@ -63,6 +64,7 @@ def run(
     credit: str | None = None,
     storage_options: StorageOptions | None = None,
     retry_failed: bool = False,
+    clip_timeout: float = CLIP_TIMEOUT,
     on_progress: Callable[[Progress], None] | None = None,
     on_extracted: Callable[[ExtractSummary], None] | None = None,
     on_fold: Callable[[FoldsDone], None] | None = None,
@@ -81,7 +83,7 @@ def run(
         See :func:`emodask.evaluate`.
     storage_options : mapping, optional
         For fsspec.
-    retry_failed : bool
+    retry_failed, clip_timeout
         See :func:`emodask.extract`.
     on_progress, on_extracted, on_fold, on_fit : callable, optional
         Told of each batch, of the end of the extraction, of each fold, and of the start of the
@@ -100,10 +102,13 @@ def run(
         client,
         storage_options=storage_options,
         retry_failed=retry_failed,
+        clip_timeout=clip_timeout,
         on_progress=on_progress,
     )
     if on_extracted:
         on_extracted(summary)
+    if summary.stopped:
+        return RunResult(layout, summary, None, summary.stopped)
     try:
         metrics = evaluate(
             job,

@@ -36,7 +36,9 @@ def stored(store: Path | str) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.relative_to(folder).parts[0] not in VOLATILE
+        if path.is_file()
+        and path.relative_to(folder).parts[0] not in VOLATILE
+        and path.suffix != ".partial"
     }
 
 

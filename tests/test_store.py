@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import xarray
 import zarr
+from zarr.storage import LocalStore
 
 import emodask
 from emodask.errors import StoreError
@@ -31,6 +33,7 @@ from emodask.store import (
     verify,
     write_batch,
 )
+from emodask.store.address import MARKER
 from tests.conftest import SMALL
 
 CLIPS = [Clip(f"01-0{e}-01-01-01-01", actor=1, emotion=e, channel=1) for e in range(1, 9)]
@@ -242,3 +245,52 @@ def files(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def test_what_killed_writers_left_is_swept_when_a_job_goes_on(small_job, tmp_path):
+    address = StoreAddress.of(tmp_path / "s.zarr")
+    prepare(address, small_job, CLIPS)
+    old = tmp_path / "s.zarr" / "spline" / "0.abc.partial"
+    old.write_bytes(b"half a chunk")
+    os.utime(old, (0, 0))
+    young = tmp_path / "s.zarr" / "spline" / "1.abc.partial"
+    young.write_bytes(b"somebody is at it")
+    (tmp_path / "s.zarr" / MARKER).write_text("{}")
+    prepare(address, small_job, CLIPS)
+    assert not old.exists()
+    assert young.exists()
+    assert not (tmp_path / "s.zarr" / MARKER).exists()
+
+
+def test_an_interrupted_creation_of_another_job_is_cleared_away_once_it_is_old(
+    small_job, tmp_path, monkeypatch
+):
+    address = StoreAddress.of(tmp_path / "s.zarr")
+    real, put = LocalStore.set, []
+
+    async def dies(self, key, value):
+        put.append(key)
+        if len(put) == 20:
+            raise RuntimeError
+        await real(self, key, value)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalStore, "set", dies)
+        with pytest.raises(RuntimeError):
+            prepare(address, small_job, CLIPS)
+    with pytest.raises(StoreError, match="is being created there"):
+        prepare(address, small_job, CLIPS[:-1])
+    marker = tmp_path / "s.zarr" / MARKER
+    marker.write_text(marker.read_text().replace('"time": ', '"time": 1, "was": '))
+    prepare(address, small_job, CLIPS[:-1])
+    undisturbed = StoreAddress.of(tmp_path / "t.zarr")
+    prepare(undisturbed, small_job, CLIPS[:-1])
+    assert files(tmp_path / "s.zarr") == files(tmp_path / "t.zarr")
+
+
+def test_a_kept_row_keeps_the_checksum_it_was_committed_with(address, small_job):
+    group = prepare(address, small_job, CLIPS)
+    write_batch(group, 0, [full_row(small_job, 1.0)] * 5)
+    spoiled = [replace(row, checksum=1) for row in read_rows(open_group(address), 0, 5)]
+    write_batch(group, 0, spoiled)
+    assert len(verify(address).damage) == 5

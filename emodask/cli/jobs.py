@@ -8,7 +8,12 @@ import typer
 
 from emodask.cli.app import app
 from emodask.cli.options import (
+    CLIP_TIMEOUT,
+    ClipTimeoutOption,
+    ClusterConfigOption,
     JobArgument,
+    MaxWorkersOption,
+    MemoryLimitOption,
     RetryOption,
     SchedulerOption,
     SourceOption,
@@ -27,9 +32,13 @@ def run(
     job: JobArgument,
     source: SourceOption,
     out: Annotated[str, typer.Option(help="Folder or URL for store.zarr, report/ and bundle/.")],
-    scheduler: SchedulerOption = "local",
+    scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
+    max_workers: MaxWorkersOption = None,
+    memory_limit: MemoryLimitOption = None,
+    cluster_config: ClusterConfigOption = None,
     retry_failed: RetryOption = False,
+    clip_timeout: ClipTimeoutOption = CLIP_TIMEOUT,
     storage_option: StorageOption = None,
 ) -> None:
     """Extract, evaluate, fit and report, in one go. Run again to go on after a stop."""
@@ -39,7 +48,15 @@ def run(
 
     console = make_console()
     reporter = Reporter(console)
-    with connect(scheduler, workers) as client, reporter.bars("extract"):
+    cluster = connect(
+        scheduler,
+        workers,
+        max_workers=max_workers,
+        memory_limit=memory_limit,
+        config=cluster_config,
+        tell=reporter.say,
+    )
+    with cluster as client, reporter.bars("extract"):
         result = run(
             job,
             source,
@@ -47,6 +64,7 @@ def run(
             client,
             storage_options=storage_options(storage_option),
             retry_failed=retry_failed,
+            clip_timeout=clip_timeout,
             on_progress=reporter.extract,
             on_extracted=lambda summary: show_summary(console, summary),
             on_fold=reporter.folds,
@@ -64,8 +82,11 @@ def demo(
     ] = "emodask-demo",
     actors: Annotated[int, typer.Option(min=2, help="How many actors to synthesise.")] = 5,
     clips: Annotated[int, typer.Option(min=8, max=60, help="Clips an actor.")] = 16,
-    scheduler: SchedulerOption = "local",
+    scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
+    max_workers: MaxWorkersOption = None,
+    memory_limit: MemoryLimitOption = None,
+    cluster_config: ClusterConfigOption = None,
 ) -> None:
     """Synthesise a small corpus and run the default job on it: about a minute or two."""
     from emodask.cluster import connect
@@ -77,7 +98,15 @@ def demo(
     reporter = Reporter(console)
     with reporter.bars("synthesise"):
         sources = demo_media(out, actors, clips, reporter.synth)
-    with connect(scheduler, workers) as client, reporter.bars("extract"):
+    cluster = connect(
+        scheduler,
+        workers,
+        max_workers=max_workers,
+        memory_limit=memory_limit,
+        config=cluster_config,
+        tell=reporter.say,
+    )
+    with cluster as client, reporter.bars("extract"):
         result = run(
             DEMO_JOB,
             sources,

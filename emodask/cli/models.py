@@ -8,8 +8,11 @@ import typer
 
 from emodask.cli.app import app
 from emodask.cli.options import (
+    ClusterConfigOption,
     JobArgument,
     JsonOption,
+    MaxWorkersOption,
+    MemoryLimitOption,
     SchedulerOption,
     StorageOption,
     WorkersOption,
@@ -27,8 +30,11 @@ def evaluate(
     job: JobArgument,
     store: Annotated[str, typer.Option(help="Store that was extracted under the same job.")],
     report: Annotated[str, typer.Option(help="Folder or URL for the report.")] = "report",
-    scheduler: SchedulerOption = "local",
+    scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
+    max_workers: MaxWorkersOption = None,
+    memory_limit: MemoryLimitOption = None,
+    cluster_config: ClusterConfigOption = None,
     as_json: JsonOption = False,
     storage_option: StorageOption = None,
 ) -> None:
@@ -39,7 +45,15 @@ def evaluate(
 
     console = make_console(stderr=as_json)
     reporter = Reporter(console)
-    with connect(scheduler, workers) as client, reporter.bars("evaluate folds"):
+    cluster = connect(
+        scheduler,
+        workers,
+        max_workers=max_workers,
+        memory_limit=memory_limit,
+        config=cluster_config,
+        tell=reporter.say,
+    )
+    with cluster as client, reporter.bars("evaluate folds"):
         metrics = evaluate(
             job,
             store,

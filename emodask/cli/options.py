@@ -21,15 +21,48 @@ SourceOption = Annotated[
     list[str],
     typer.Option("--source", "-s", help="Zip, folder, glob, URL or manifest CSV. Repeatable."),
 ]
+_CLUSTER = "Where it runs"
 SchedulerOption = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help="local (processes on this machine), sync (in this process), or tcp://host:8786."
+        rich_help_panel=_CLUSTER,
+        help="local (processes on this machine, the default), sync (in this process), slurm, "
+        "kubernetes, tcp://host:8786, tls://host:8786, or file:scheduler.json.",
     ),
 ]
 WorkersOption = Annotated[
-    int | None, typer.Option(min=1, help="Worker processes of a local cluster; one per core.")
+    int | None,
+    typer.Option(
+        min=1, rich_help_panel=_CLUSTER, help="Workers to start; one per core on this machine."
+    ),
 ]
+MaxWorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, rich_help_panel=_CLUSTER, help="Scale between --workers and this as needed."
+    ),
+]
+MemoryLimitOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE", rich_help_panel=_CLUSTER, help="Memory of one worker, such as 4GiB."
+    ),
+]
+ClusterConfigOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        rich_help_panel=_CLUSTER,
+        help=r"TOML with all of this, \[tls], \[slurm], \[kubernetes]; or set EMODASK_CLUSTER.",
+    ),
+]
+ClipTimeoutOption = Annotated[
+    float,
+    typer.Option(
+        min=0.1, metavar="SECONDS", help="Give a clip up that takes longer to decode and compute."
+    ),
+]
+CLIP_TIMEOUT = 300.0
 StorageOption = Annotated[
     list[str] | None,
     typer.Option("--storage-option", metavar="KEY=VALUE", help="Passed to fsspec. Repeatable."),

@@ -8,8 +8,13 @@ import typer
 
 from emodask.cli.app import app
 from emodask.cli.options import (
+    CLIP_TIMEOUT,
+    ClipTimeoutOption,
+    ClusterConfigOption,
     JobArgument,
     JsonOption,
+    MaxWorkersOption,
+    MemoryLimitOption,
     RetryOption,
     SchedulerOption,
     SourceOption,
@@ -31,9 +36,13 @@ def extract(
     job: JobArgument,
     source: SourceOption,
     store: Annotated[str, typer.Option(help="Path or URL of the Zarr store to write.")],
-    scheduler: SchedulerOption = "local",
+    scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
+    max_workers: MaxWorkersOption = None,
+    memory_limit: MemoryLimitOption = None,
+    cluster_config: ClusterConfigOption = None,
     retry_failed: RetryOption = False,
+    clip_timeout: ClipTimeoutOption = CLIP_TIMEOUT,
     storage_option: StorageOption = None,
 ) -> None:
     """Compute the features of every clip into a store. Run again to go on after a stop."""
@@ -43,7 +52,15 @@ def extract(
 
     console = make_console()
     reporter = Reporter(console)
-    with connect(scheduler, workers) as client, reporter.bars("extract"):
+    cluster = connect(
+        scheduler,
+        workers,
+        max_workers=max_workers,
+        memory_limit=memory_limit,
+        config=cluster_config,
+        tell=reporter.say,
+    )
+    with cluster as client, reporter.bars("extract"):
         summary = extract(
             job,
             source,
@@ -51,6 +68,7 @@ def extract(
             client,
             storage_options=storage_options(storage_option),
             retry_failed=retry_failed,
+            clip_timeout=clip_timeout,
             on_progress=reporter.extract,
         )
     show_summary(console, summary)

@@ -2,41 +2,55 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from emodask.cluster.threads import THREAD_VARIABLES, pin_threads
-from emodask.errors import UsageError
+from emodask.cluster.settings import SCHEDULERS, ClusterSettings, load_settings
+from emodask.cluster.starting import kubernetes_cluster, local_cluster, slurm_cluster
+from emodask.cluster.threads import pin_threads
+from emodask.errors import ClusterError, UsageError
 from emodask.sources.location import redact
 
 if TYPE_CHECKING:
     from distributed import Client
 
-
-def _prepare_worker() -> None:
-    pin_threads()
-    # Ctrl-C reaches the whole process group; the client alone decides what then happens.
-    # A worker in a thread of the client's process has no signals of its own: ValueError.
-    with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+_STARTING = {"local": local_cluster, "slurm": slurm_cluster, "kubernetes": kubernetes_cluster}
+_PATIENCE = {"slurm": "24 hours", "kubernetes": "1 hour"}
+"""How long to wait for a first worker where workers have to be granted; a minute elsewhere."""
 
 
 @contextmanager
-def connect(scheduler: str = "local", workers: int | None = None) -> Iterator[Client | None]:
+def connect(
+    scheduler: str | None = None,
+    workers: int | None = None,
+    *,
+    max_workers: int | None = None,
+    memory_limit: str | None = None,
+    config: str | Path | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Iterator[Client | None]:
     """A Dask client for the time of a job.
 
     Parameters
     ----------
-    scheduler : str
-        ``local`` starts a cluster of single-threaded worker processes on this machine;
-        ``sync`` runs everything in this process, for debugging; ``tcp://host:port`` (or ``tls://``,
-        ``ucx://``) joins a running scheduler.
+    scheduler : str, optional
+        ``local`` (the default) starts single-threaded worker processes on this machine; ``slurm``
+        and ``kubernetes`` start workers there; ``sync`` runs everything in this process, for
+        debugging; ``tcp://host:port``, ``tls://host:port`` and ``file:scheduler.json`` join a
+        running scheduler.
     workers : int, optional
-        Processes of a local cluster; one per core by default.
+        How many to start: by default one per core on this machine, one elsewhere.
+    max_workers : int, optional
+        Scale between ``workers`` and this, as there is work.
+    memory_limit : str, optional
+        Of one worker, such as ``4GiB``; a worker that exceeds it is started anew.
+    config : str or Path, optional
+        A cluster file, see :func:`emodask.cluster.settings.load_settings`.
+    tell : callable, optional
+        Takes lines for the user: the dashboard's address, what is being waited for.
 
     Yields
     ------
@@ -47,48 +61,119 @@ def connect(scheduler: str = "local", workers: int | None = None) -> Iterator[Cl
     ------
     UsageError
         If the scheduler is none of these, or does not answer.
+    ClusterError
+        If no worker comes, or one has another emodask.
     """
-    if scheduler == "sync":
+    settings = load_settings(
+        config,
+        scheduler=scheduler,
+        workers=workers,
+        max_workers=max_workers,
+        memory_limit=memory_limit,
+    )
+    kind = settings.cluster.scheduler
+    if kind == "sync":
+        _refuse_worker_options(settings)
         pin_threads()
         yield None
         return
     import dask
-    from distributed import Client, LocalCluster
 
-    if scheduler == "local":
-        # Without Dask's MALLOC_TRIM_THRESHOLD_: returning every freed frame to the system at once
-        # made extraction a quarter slower and saved a worker 3 % of its peak memory.
-        environment = dict.fromkeys(THREAD_VARIABLES, "1")
-        with (
-            dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
-            LocalCluster(
-                n_workers=workers or os.cpu_count() or 1,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=":0",
-                silence_logs="CRITICAL",
-            ) as cluster,
-            Client(cluster) as client,
-        ):
-            client.run(_prepare_worker)
-            yield client
-    elif "://" in scheduler:
-        try:
-            client = Client(scheduler, timeout="10s")
-        except (OSError, ValueError, TimeoutError) as error:
+    with ExitStack() as stack:
+        if kind in _STARTING:
+            cluster = stack.enter_context(_STARTING[kind](settings))
+            client = _client(cluster)
+        else:
+            _refuse_worker_options(settings)
+            client = _join(kind, settings)
+        stack.enter_context(client)
+        patience = settings.cluster.worker_timeout or _PATIENCE.get(kind, "60s")
+        _wait_for_a_worker(client, patience, tell or (lambda line: None))
+        from emodask.cluster.plugin import prepare_workers
+
+        prepare_workers(client)
+        if tell and client.dashboard_link:
+            tell(f"dashboard: {redact(client.dashboard_link)}")
+        stack.enter_context(dask.config.set({"emodask.worker-timeout": _timeout(settings, kind)}))
+        yield client
+
+
+def _timeout(settings: ClusterSettings, kind: str) -> str:
+    return settings.cluster.worker_timeout or _PATIENCE.get(kind, "10 minutes")
+
+
+def _refuse_worker_options(settings: ClusterSettings) -> None:
+    wanted = settings.cluster
+    for option in ("workers", "max_workers", "memory_limit"):
+        if getattr(wanted, option) is not None:
             raise UsageError(
-                f"{redact(scheduler)}: no Dask scheduler answers there ({type(error).__name__}); "
-                "start one with 'dask scheduler', or use --scheduler local"
-            ) from error
-        with client:
-            if not client.scheduler_info()["workers"]:
-                raise UsageError(f"{redact(scheduler)}: the scheduler has no workers")
-            client.run(_prepare_worker)
-            yield client
-    else:
+                f"--{option.replace('_', '-')} has no meaning with --scheduler "
+                f"{redact(wanted.scheduler)}: nothing is started there"
+            )
+
+
+def _client(target: Any, **options: Any) -> Client:
+    from distributed import Client
+
+    return Client(target, timeout="10s", **options)
+
+
+def _join(scheduler: str, settings: ClusterSettings) -> Client:
+    options: dict[str, Any] = {}
+    address = scheduler
+    if scheduler.startswith("file:"):
+        address = _address_in(Path(scheduler.removeprefix("file:").removeprefix("//")))
+    elif "://" not in scheduler:
         raise UsageError(
-            f"unknown scheduler {scheduler!r}; use local, sync, or an address such as tcp://host:8786"
+            f"unknown scheduler {scheduler!r}; use {', '.join(SCHEDULERS)}, file:scheduler.json, "
+            "or an address such as tcp://host:8786"
         )
+    if settings.tls is not None:
+        from distributed.security import Security
+
+        for path in (settings.tls.ca, settings.tls.cert, settings.tls.key):
+            if not Path(path).is_file():
+                raise UsageError(f"{path}: no such file; [tls] in the cluster file names it")
+        options["security"] = Security(
+            tls_ca_file=settings.tls.ca,
+            tls_client_cert=settings.tls.cert,
+            tls_client_key=settings.tls.key,
+            require_encryption=True,
+        )
+    try:
+        return _client(address, **options)
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        hint = "start one with 'dask scheduler', or use --scheduler local"
+        if address.startswith("tls://"):
+            hint = "its certificate authority, this client's certificate and key belong into [tls]"
+        raise UsageError(
+            f"{redact(scheduler)}: no Dask scheduler answers there ({type(error).__name__}); {hint}"
+        ) from error
+
+
+def _address_in(path: Path) -> str:
+    """The address in a scheduler file, as ``dask scheduler --scheduler-file`` writes it."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["address"])
+    except OSError as error:
+        raise UsageError(f"{path}: no scheduler file: {(error.strerror or '').lower()}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path}: not a scheduler file; 'dask scheduler --scheduler-file {path}' writes one"
+        ) from error
+
+
+def _wait_for_a_worker(client: Client, patience: str, tell: Callable[[str], None]) -> None:
+    from dask.utils import parse_timedelta
+
+    if client.nthreads():
+        return
+    tell(f"waiting for workers, {patience} at most")
+    try:
+        client.wait_for_workers(1, timeout=parse_timedelta(patience))
+    except TimeoutError as error:
+        where = redact(str(getattr(client.scheduler, "address", "the scheduler")))
+        raise ClusterError(f"{where}: the scheduler has no workers after {patience}") from error
 
 
 def current_client() -> Client | None:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-NO_WORKERS_TIMEOUT = 600.0
-"""Seconds without a single worker after which a job gives up."""
 _LOOK_EVERY = 2.0
 
 
@@ -40,7 +38,8 @@ class Tasks(Generic[Item, Result]):
     Raises
     ------
     ClusterError
-        While iterating, if the scheduler went away, or all workers did for ten minutes.
+        While iterating, if the scheduler went away, or all workers did for as long as Dask's
+        configuration ``emodask.worker-timeout`` says (ten minutes).
     """
 
     def __init__(self, function: Callable[[Item], Result], client: Client | None) -> None:
@@ -121,6 +120,9 @@ class Tasks(Generic[Item, Result]):
 
     def _look(self, client: Client, alone_since: float | None) -> float | None:
         """See whether the scheduler and any worker are there; since when no worker is, if so."""
+        import dask
+        from dask.utils import parse_timedelta
+
         if client.status not in ("running", "connecting"):
             raise _gone(client)
         try:
@@ -130,10 +132,11 @@ class Tasks(Generic[Item, Result]):
             return None  # a moment later its status says what has become of it
         if alone_since is None:
             return time.monotonic()
-        if time.monotonic() - alone_since > NO_WORKERS_TIMEOUT:
+        patience = dask.config.get("emodask.worker-timeout", "10 minutes")
+        if time.monotonic() - alone_since > parse_timedelta(patience):
             raise ClusterError(
-                f"{_address(client)}: no worker for {NO_WORKERS_TIMEOUT / 60:.0f} minutes; what "
-                "was committed is kept. Start workers and run the same command to go on"
+                f"{_address(client)}: no worker for {patience}; what was committed is kept. Start "
+                "workers and run the same command to go on"
             )
         return alone_since
 

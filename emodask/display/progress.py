@@ -70,6 +70,10 @@ class Reporter:
             count = f": {done}/{total}" if total > 1 else ""
             self.console.print(f"{what}{count}{', ' if aside else ''}{aside}", markup=False)
 
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        self.console.print(line, markup=False, soft_wrap=True)
+
     def extract(self, progress: ExtractProgress) -> None:
         """Take the news of a batch."""
         self.failed += len(progress.failed)
@@ -77,6 +81,8 @@ class Reporter:
             self.console.print(
                 f"[red]failed[/red] {escape(clip)}: {escape(error)}", highlight=False
             )
+        for line in progress.trouble:
+            self.console.print(f"[red]trouble[/red] {escape(line)}", highlight=False)
         already = progress.total - progress.to_compute
         if progress.computed == 0 and already:
             self.console.print(

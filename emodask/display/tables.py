@@ -110,7 +110,11 @@ def show_summary(console: Console, summary: ExtractSummary) -> None:
     if len(summary.failures) > _SHOWN:
         console.print(f"  and {len(summary.failures) - _SHOWN} more failed; see 'emodask info'")
     for error in summary.errors[:_SHOWN]:
-        console.print(f"  stopped {error}", **_PLAIN)
+        console.print(f"  not computed: {error}", **_PLAIN)
+    if len(summary.errors) > _SHOWN:
+        console.print(f"  and {len(summary.errors) - _SHOWN} more not computed")
+    if summary.stopped:
+        console.print(f"[red]stopped[/red]: {escape(summary.stopped)}", soft_wrap=True)
     counts = f"{summary.done} done, {summary.failed} failed, {summary.incomplete} incomplete"
     if summary.pending:
         counts += f", {summary.pending} not computed (run again to go on)"

@@ -26,7 +26,8 @@ from emodask.store.address import MARKER, ROOT, StoreAddress
 _AT_ONCE = 16
 _STILL_AT_WORK = 600.0
 """Seconds for which the marker of another job's creation is taken to be of a living one."""
-_STALE_PARTIAL = 3600.0
+_STALE_PARTIAL = 120.0
+"""Seconds after which no living process is still at one chunk."""
 
 
 def create(address: StoreAddress, objects: Mapping[str, Buffer]) -> None:

@@ -1,0 +1,136 @@
+"""How to reach or start a cluster: a small file that no job depends on, and options."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from emodask.errors import UsageError
+
+SCHEDULERS = ("local", "sync", "slurm", "kubernetes")
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cluster(_Table):
+    """What ``--scheduler`` and its companions say, in a file."""
+
+    scheduler: str = "local"
+    workers: Annotated[int, Field(ge=1)] | None = None
+    max_workers: Annotated[int, Field(ge=1)] | None = None
+    memory_limit: str | None = None
+    worker_timeout: str | None = None
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _size(cls, value: str | None) -> str | None:
+        from dask.utils import parse_bytes
+
+        if value is not None and parse_bytes(value) < 1 << 28:
+            raise ValueError("less than 256 MiB; a worker's libraries alone need that much")
+        return value
+
+    @field_validator("worker_timeout")
+    @classmethod
+    def _time(cls, value: str | None) -> str | None:
+        from dask.utils import parse_timedelta
+
+        if value is not None:
+            parse_timedelta(value)
+        return value
+
+
+class Tls(_Table):
+    """Certificates of a ``tls://`` scheduler: paths of PEM files."""
+
+    ca: str
+    cert: str
+    key: str
+
+
+class Kubernetes(_Table):
+    """What a cluster on Kubernetes is made of; the operator has to be installed there."""
+
+    image: str
+    namespace: str | None = None
+    name: str = "emodask"
+    env: dict[str, str] = {}
+    cpu: str = "1"
+
+
+class ClusterSettings(_Table):
+    """A cluster file.
+
+    Attributes
+    ----------
+    cluster : Cluster
+    tls : Tls, optional
+    slurm : dict
+        Keyword arguments of :class:`dask_jobqueue.SLURMCluster`.
+    kubernetes : Kubernetes, optional
+    """
+
+    cluster: Cluster = Cluster()
+    tls: Tls | None = None
+    slurm: dict[str, Any] = {}
+    kubernetes: Kubernetes | None = None
+
+
+def load_settings(path: str | Path | None = None, **options: Any) -> ClusterSettings:
+    """Read a cluster file, and let options that are not None take precedence.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        By default what ``EMODASK_CLUSTER`` names, or ``~/.config/emodask/cluster.toml`` if there.
+    **options
+        ``scheduler``, ``workers``, ``max_workers``, ``memory_limit``.
+
+    Raises
+    ------
+    UsageError
+        If the file is absent, or holds an unknown key or an impossible value.
+    """
+    given = {key: value for key, value in options.items() if value is not None}
+    found = _find(path)
+    try:
+        tables = tomllib.loads(found.read_text(encoding="utf-8")) if found else {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"{found}: not a cluster file that can be read: {why}") from error
+    tables = {**tables, "cluster": {**tables.get("cluster", {}), **given}}
+    try:
+        return ClusterSettings(**tables)
+    except ValidationError as error:
+        raise UsageError(f"{found or 'options'}: {_explain(error)}") from error
+
+
+def _find(path: str | Path | None) -> Path | None:
+    named = path or os.environ.get("EMODASK_CLUSTER")
+    if named:
+        return Path(named)
+    usual = Path("~/.config/emodask/cluster.toml").expanduser()
+    return usual if usual.is_file() else None
+
+
+_TABLES: dict[str, type[BaseModel]] = {"cluster": Cluster, "tls": Tls, "kubernetes": Kubernetes}
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            inside = len(problem["loc"]) > 1
+            table = _TABLES[str(problem["loc"][0])] if inside else ClusterSettings
+            lines.append(f"{place}: unknown key; known keys: {', '.join(table.model_fields)}")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{place}: {message} (found {problem['input']!r})")
+    return "; ".join(lines)
