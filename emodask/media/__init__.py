@@ -1,0 +1,6 @@
+"""Bytes -> gray frames and mono samples, decoded from memory with one thread, within limits."""
+
+from emodask.media.sound import mono_samples
+from emodask.media.video import gray_frames, interpolate_frames, rgb_to_gray
+
+__all__ = ["gray_frames", "interpolate_frames", "mono_samples", "rgb_to_gray"]
