@@ -36,7 +36,8 @@ from emodask.models.system import (
     model_features,
     reduce,
 )
-from emodask.sources.location import StorageOptions
+from emodask.sources.folder import Folder
+from emodask.sources.location import StorageOptions, reason
 from emodask.sources.names import is_clip_id
 from emodask.store import StoreAddress, failures, open_group
 
@@ -268,18 +269,17 @@ def _write_files(
     metrics: dict[str, Any],
     storage_options: StorageOptions | None,
 ) -> None:
-    from fsspec.core import url_to_fs
-
-    fs, path = url_to_fs(folder, **dict(storage_options or {}))
+    place = Folder.at(folder, storage_options)
+    text = json.dumps(metrics, indent=1, allow_nan=False) + "\n"
+    table = predictions_csv(job, clips, predictions)
     try:
-        fs.makedirs(path, exist_ok=True)
-        fs.pipe_file(
-            f"{path}/metrics.json",
-            (json.dumps(metrics, indent=1, allow_nan=False) + "\n").encode(),
-        )
-        fs.pipe_file(f"{path}/predictions.csv", predictions_csv(job, clips, predictions).encode())
-    except OSError as error:
-        raise EvaluationError(f"{folder}: the report cannot be written: {error}") from error
+        place.make()
+        place.write("metrics.json", text.encode())
+        place.write("predictions.csv", table.encode())
+    except Exception as error:  # each protocol has errors of its own
+        raise EvaluationError(
+            f"{place.address}: the report cannot be written: {reason(error)}"
+        ) from error
     write_report(metrics, folder, storage_options)
 
 

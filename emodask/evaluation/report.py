@@ -23,6 +23,8 @@ from emodask.evaluation.results import (
     percent,
     rows,
 )
+from emodask.sources.folder import Folder
+from emodask.sources.location import reason
 
 PAGE = "index.html"
 MAX_FAILURES = 100
@@ -251,14 +253,13 @@ def write_report(
     >>> write_report({"protocols": {"loso": absent}, "job": {}}, "memory://report")
     '/report/index.html'
     """
-    import fsspec
-
     page = render_report(metrics)
-    filesystem, path = fsspec.core.url_to_fs(folder, **(storage_options or {}))
-    target = f"{path.rstrip('/')}/{PAGE}"
+    place = Folder.at(folder, storage_options)
     try:
-        filesystem.makedirs(path, exist_ok=True)
-        filesystem.pipe_file(target, page.encode("utf-8"))
-    except OSError as error:
-        raise EvaluationError(f"{path}: the report cannot be written: {error}") from error
-    return target
+        place.make()
+        place.write(PAGE, page.encode("utf-8"))
+    except Exception as error:  # each protocol has errors of its own
+        raise EvaluationError(
+            f"{place.address}: the report cannot be written: {reason(error)}"
+        ) from error
+    return f"{place.path}/{PAGE}"

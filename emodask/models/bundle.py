@@ -15,7 +15,8 @@ from emodask.errors import BundleError, EmodaskError
 from emodask.features import family
 from emodask.job import Job, parse_job
 from emodask.models.system import FittedModel
-from emodask.sources.location import StorageOptions, reason, redact
+from emodask.sources.folder import Folder
+from emodask.sources.location import StorageOptions, reason
 from emodask.sources.names import MODALITIES, Modality
 
 if TYPE_CHECKING:
@@ -71,16 +72,15 @@ def save_bundle(
     """
     import skops.io
 
-    fs, path = _filesystem(folder, storage_options)
+    place = Folder.at(folder, storage_options)
     try:
-        fs.makedirs(path, exist_ok=True)
-        if fs.exists(f"{path}/{_INDEX}"):
-            fs.rm_file(f"{path}/{_INDEX}")
+        place.make()
+        place.remove(_INDEX)
         for name, reducer in bundle.reducers.items():
             packed = io.BytesIO()
             np.savez(packed, allow_pickle=False, **reducer.to_arrays())
-            fs.pipe_file(f"{path}/reduction-{name}.npz", packed.getvalue())
-        fs.pipe_file(f"{path}/classifier.skops", skops.io.dumps(bundle.model.estimator))
+            place.write(f"reduction-{name}.npz", packed.getvalue())
+        place.write("classifier.skops", skops.io.dumps(bundle.model.estimator))
         index = {
             "format": FORMAT,
             "version": emodask.__version__,
@@ -91,9 +91,9 @@ def save_bundle(
             "job": bundle.job.settings(),
             "about": bundle.about,
         }
-        fs.pipe_file(f"{path}/{_INDEX}", (json.dumps(index, indent=1) + "\n").encode())
-    except OSError as error:
-        raise BundleError(f"{redact(str(folder))}: cannot be written: {reason(error)}") from error
+        place.write(_INDEX, (json.dumps(index, indent=1) + "\n").encode())
+    except Exception as error:  # each protocol has errors of its own
+        raise BundleError(f"{place.address}: cannot be written: {reason(error)}") from error
 
 
 def load_bundle(folder: str | Path, storage_options: StorageOptions | None = None) -> Bundle:
@@ -108,10 +108,10 @@ def load_bundle(folder: str | Path, storage_options: StorageOptions | None = Non
 
     from emodask.reduction import TensorReducer
 
-    where = redact(str(folder))
-    fs, path = _filesystem(folder, storage_options)
+    place = Folder.at(folder, storage_options)
+    where = place.address
     try:
-        index = json.loads(fs.cat_file(f"{path}/{_INDEX}"))
+        index = json.loads(place.read(_INDEX))
     except FileNotFoundError:
         raise BundleError(
             f"{where}: not a bundle (no {_INDEX}); write one with 'emodask fit'"
@@ -125,10 +125,10 @@ def load_bundle(folder: str | Path, storage_options: StorageOptions | None = Non
         reducers = {}
         for name in index["features"]:
             with np.load(
-                io.BytesIO(fs.cat_file(f"{path}/reduction-{name}.npz")), allow_pickle=False
+                io.BytesIO(place.read(f"reduction-{name}.npz")), allow_pickle=False
             ) as arrays:
                 reducers[name] = TensorReducer.from_arrays(dict(arrays))
-        packed = fs.cat_file(f"{path}/classifier.skops")
+        packed = place.read("classifier.skops")
         foreign = set(skops.io.get_untrusted_types(data=packed)) - set(_TRUSTED)
         if foreign:
             raise BundleError(f"{where}: classifier.skops holds a foreign type, {min(foreign)}")
@@ -139,10 +139,3 @@ def load_bundle(folder: str | Path, storage_options: StorageOptions | None = Non
         raise
     except Exception as error:
         raise BundleError(f"{where}: damaged: {type(error).__name__}: {reason(error)}") from error
-
-
-def _filesystem(folder: str | Path, storage_options: StorageOptions | None) -> tuple[Any, str]:
-    from fsspec.core import url_to_fs
-
-    fs, path = url_to_fs(str(folder), **dict(storage_options or {}))
-    return fs, str(path)

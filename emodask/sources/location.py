@@ -1,52 +1,59 @@
-"""Where bytes lie: fsspec URLs, range reads, and addresses without their secrets."""
+"""Where bytes lie: files on any file system that fsspec opens, read in ranges."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
 from fsspec.core import url_to_fs
 
-from emodask.errors import SourceError
+from emodask.errors import EmodaskError, SourceError, UnreachableError
+from emodask.sources.addresses import StorageOptions as StorageOptions
+from emodask.sources.addresses import is_url as is_url
+from emodask.sources.addresses import options_for
+from emodask.sources.addresses import redact as redact
+from emodask.sources.faults import ShortReadError, is_transient
+from emodask.sources.faults import reason as reason
+from emodask.sources.retry import retrying, time_limit
 
-StorageOptions = Mapping[str, Any]
-_PLAIN_PATHS = {"file", "local", "memory"}
-"""Protocols whose addresses hold no secrets, and may hold any character."""
+_EXTRAS = {"s3fs": "s3", "adlfs": "azure", "gcsfs": "gcs"}
+"""Packages that emodask's extras bring, by the module that reading needs."""
+
+Result = TypeVar("Result")
 
 
-def redact(url: str) -> str:
-    """An address fit for logs and errors: no user, password, query or fragment.
+def open_filesystem(
+    url: str, options: StorageOptions | None = None
+) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The fsspec file system of an address, with the options meant for it, and the path on it.
 
-    Examples
-    --------
-    >>> redact("https://me:secret@host/data.zip?token=abc")
-    'https://host/data.zip'
-    >>> redact("/data/Video_Speech_Actor_01.zip")
-    '/data/Video_Speech_Actor_01.zip'
+    Raises
+    ------
+    SourceError
+        If its protocol is unknown or its package is not installed.
     """
-    scheme, mark, rest = url.partition("://")
-    if not mark:
-        return url
-    host, slash, path = rest.partition("/")
-    if scheme in _PLAIN_PATHS:
-        return url
-    path = re.split(r"[?#]", path, maxsplit=1)[0]
-    host = re.split(r"[?#]", host.rpartition("@")[2], maxsplit=1)[0]
-    return f"{scheme}://{host}{slash}{path}"
+    try:
+        return url_to_fs(url, **options_for(url, options))
+    except EmodaskError:
+        raise
+    except ImportError as error:
+        raise SourceError(f"{redact(url)}: {missing_package(url, error)}") from error
+    except Exception as error:
+        raise SourceError(f"{redact(url)}: {reason(error)}") from error
 
 
-def is_url(text: str) -> bool:
-    """Whether a text names a protocol, as in ``s3://bucket/key``.
+def missing_package(url: str, error: ImportError) -> str:
+    """What to install for an address whose package cannot be imported."""
+    from fsspec.registry import known_implementations
 
-    Examples
-    --------
-    >>> is_url("s3://bucket/a.zip"), is_url("data/a.zip")
-    (True, False)
-    """
-    return re.match(r"^[A-Za-z][A-Za-z0-9+.-]*(::|://)", text) is not None
+    protocol = url.partition("://")[0].rpartition("::")[2]
+    module = str(known_implementations.get(protocol, {}).get("class", "")).partition(".")[0]
+    if module in _EXTRAS:
+        return f"{protocol}:// needs {module}: pip install 'emodask[{_EXTRAS[module]}]'"
+    return f"{protocol}:// needs a package that is not installed: {reason(error)}"
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,8 @@ class Location:
     url : str
         Local path or URL.
     options : tuple of (str, value)
-        Storage options for fsspec, kept apart from the URL and out of every message.
+        Storage options as given, kept apart from the URL and out of every message; of them,
+        fsspec gets those that are meant for this address.
     """
 
     url: str
@@ -73,30 +81,48 @@ class Location:
 
     def filesystem(self) -> tuple[fsspec.AbstractFileSystem, str]:
         """The fsspec file system and the path on it."""
-        try:
-            fs, path = url_to_fs(self.url, **dict(self.options))
-        except Exception as error:
-            raise SourceError(f"{self}: {reason(error)}") from error
-        return fs, path
+        return open_filesystem(self.url, dict(self.options))
 
     def size(self) -> int:
-        """Size in bytes."""
+        """Size in bytes.
+
+        Raises
+        ------
+        UnreachableError
+            If the server does not answer, asked several times.
+        SourceError
+            If it answers that there is nothing, or nothing for this user.
+        """
         fs, path = self.filesystem()
-        try:
-            size = fs.size(path)
-        except Exception as error:  # each protocol has errors of its own
-            raise SourceError(f"{self}: cannot be read: {reason(error)}") from error
+        size = self._asking("cannot be read", lambda: fs.size(path))
         if size is None:
             raise SourceError(f"{self}: the server does not say how large it is")
         return int(size)
 
     def read(self, start: int | None = None, end: int | None = None) -> bytes:
-        """Bytes from ``start`` up to but without ``end``; all of them by default."""
+        """Bytes from ``start`` up to but without ``end``; all of them by default.
+
+        Raises
+        ------
+        UnreachableError
+            If the server does not answer, or not with all bytes, asked several times.
+        SourceError
+            If it answers that there is nothing, or nothing for this user.
+        """
         fs, path = self.filesystem()
-        try:
-            data = fs.cat_file(path, start=start, end=end)
-        except Exception as error:
-            raise SourceError(f"{self}: cannot be read: {reason(error)}") from error
+
+        def fetch() -> bytes:
+            data = _fetch(fs, path, start, end)
+            if end is not None and len(data) < end - (start or 0):
+                size = fs.size(path)
+                there = end if size is None else min(end, int(size))
+                if len(data) < there - (start or 0):
+                    raise ShortReadError(
+                        f"got {len(data)} of {there - (start or 0)} bytes; the answer was cut short"
+                    )
+            return data
+
+        data = self._asking("cannot be read", fetch)
         if start is not None and end is not None and len(data) > end - start:
             raise SourceError(
                 f"{self}: asked for {end - start} bytes and got {len(data)}; "
@@ -104,15 +130,27 @@ class Location:
             )
         return bytes(data)
 
+    def _asking(self, failed: str, call: Callable[[], Result]) -> Result:
+        try:
+            return retrying(call)
+        except EmodaskError:
+            raise
+        except Exception as error:  # each protocol has errors of its own
+            kind = UnreachableError if is_transient(error) else SourceError
+            raise kind(f"{self}: {failed}: {reason(error)}") from error
 
-def reason(error: BaseException) -> str:
-    """The first line of what went wrong, without addresses that may hold secrets."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    if isinstance(error, FileNotFoundError):
-        return "not found, or the server does not answer"
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return re.sub(r"\w+://\S+", lambda match: redact(match.group()), text)
+
+def _fetch(fs: Any, path: str, start: int | None, end: int | None) -> bytes:
+    """Bytes of a file, within a time that fits their number."""
+    if not fs.async_impl or fs.asynchronous or end is None:
+        return bytes(fs.cat_file(path, start=start, end=end))
+    from fsspec.asyn import sync
+
+    async def bounded() -> bytes:
+        limit = time_limit(end - (start or 0))
+        return bytes(await asyncio.wait_for(fs._cat_file(path, start=start, end=end), limit))
+
+    return bytes(sync(fs.loop, bounded))
 
 
 def expand(source: str, options: StorageOptions | None = None) -> list[Location]:
@@ -133,28 +171,27 @@ def expand(source: str, options: StorageOptions | None = None) -> list[Location]
     packed = tuple(sorted((options or {}).items()))
     whole = Location(source, packed)
     fs, path = whole.filesystem()
-    local = "file" in fs.protocol if isinstance(fs.protocol, tuple) else fs.protocol == "file"
+    if "http" in str(fs.protocol) and not any(mark in path for mark in "*["):
+        return [whole]  # a '?' belongs to the URL's query
+    local = "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
 
-    def locate(found: str) -> Location:
-        return Location(found if local else fs.unstrip_protocol(found), packed)
-
-    try:
+    def list_files() -> list[str]:
+        fs.invalidate_cache()
         if any(mark in path for mark in "*?[") and not (local and fs.exists(path)):
             found = [p for p in fs.glob(path) if fs.isfile(p)]
             if not found:
                 raise SourceError(f"{whole}: nothing matches this pattern")
-            return [locate(p) for p in sorted(found)]
-        if "http" in str(fs.protocol):
-            return [whole]
+            return sorted(found)
         if fs.isdir(path):
             found = sorted(fs.find(path))
             if not found:
                 raise SourceError(f"{whole}: this folder is empty")
-            return [locate(p) for p in found]
+            return [str(p) for p in found]
         if not fs.exists(path):
             raise SourceError(f"{whole}: no such file or folder")
-    except SourceError:
-        raise
-    except Exception as error:
-        raise SourceError(f"{whole}: cannot be listed: {reason(error)}") from error
-    return [locate(path) if local else whole]
+        return []
+
+    found = whole._asking("cannot be listed", list_files)
+    if not found:
+        return [Location(path, packed) if local else whole]
+    return [Location(p if local else fs.unstrip_protocol(p), packed) for p in found]

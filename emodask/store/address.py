@@ -13,9 +13,12 @@ import zarr
 from zarr.abc.store import Store as ZarrStore
 from zarr.storage import FsspecStore, LocalStore
 
-from emodask.errors import StoreError
-from emodask.sources.location import StorageOptions, is_url, reason, redact
+from emodask.errors import SourceError, StoreError
+from emodask.sources.addresses import StorageOptions, is_url, options_for, redact
+from emodask.sources.location import missing_package, open_filesystem, reason
+from emodask.sources.retry import retrying
 from emodask.store.layout import FORMAT
+from emodask.store.retrying import RetryingStore
 
 # Variable-length strings are a registered Zarr v3 extension that zarr-python and xarray read.
 warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 specification.*")
@@ -57,15 +60,17 @@ class StoreAddress:
         return f"StoreAddress({str(self)!r})"
 
     def zarr_store(self, read_only: bool = False) -> ZarrStore:
-        """The store as zarr sees it."""
+        """The store as zarr sees it; it asks again when what failed may pass."""
         if not is_url(self.url):
-            return LocalStore(Path(self.url), read_only=read_only)
+            return RetryingStore(LocalStore(Path(self.url), read_only=read_only), str(self))
+        options = options_for(self.url, dict(self.options))
         try:
-            return FsspecStore.from_url(
-                self.url, storage_options=dict(self.options), read_only=read_only
-            )
-        except (ImportError, ValueError, OSError) as error:
+            found = FsspecStore.from_url(self.url, storage_options=options, read_only=read_only)
+        except ImportError as error:
+            raise StoreError(f"{self}: {missing_package(self.url, error)}") from error
+        except Exception as error:  # each file system refuses options in words of its own
             raise StoreError(f"{self}: {reason(error)}") from error
+        return RetryingStore(found, str(self))
 
 
 def existing(address: StoreAddress) -> dict[str, Any] | None:
@@ -79,6 +84,8 @@ def existing(address: StoreAddress) -> dict[str, Any] | None:
         raise StoreError(
             f"{address}: something that is not an emodask store lies there; use another place"
         ) from None
+    except StoreError:
+        raise
     except Exception as error:
         raise StoreError(f"{address}: cannot be opened: {reason(error)}") from error
     ours = group.attrs.get("emodask")
@@ -99,13 +106,21 @@ def _is_empty(address: StoreAddress) -> bool:
         if (folder / MARKER).exists():
             return True
         return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
-    from fsspec.core import url_to_fs
+    fs, path = open_filesystem(address.url, dict(address.options))
 
-    fs, path = url_to_fs(address.url, **dict(address.options))
+    def look() -> bool:
+        fs.invalidate_cache()  # another process may have written since
+        try:
+            return bool(fs.exists(f"{path}/{MARKER}")) or not fs.find(path, maxdepth=1)
+        except FileNotFoundError:
+            return True
+
     try:
-        return fs.exists(f"{path}/{MARKER}") or not fs.find(path, maxdepth=1)
-    except FileNotFoundError:
-        return True
+        return retrying(look)
+    except SourceError as error:
+        raise StoreError(str(error)) from error
+    except Exception as error:
+        raise StoreError(f"{address}: cannot be listed: {reason(error)}") from error
 
 
 def open_group(address: StoreAddress, mode: str = "r") -> zarr.Group:

@@ -1,0 +1,156 @@
+"""A Zarr store that asks again when what failed may pass, and says what lasts, and where."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from zarr.abc.store import Store as ZarrStore
+from zarr.storage import LocalStore, WrapperStore
+
+from emodask.errors import EmodaskError, StoreError
+from emodask.sources.faults import reason
+from emodask.sources.retry import retrying_async
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from zarr.abc.store import ByteRequest
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+_TIME_LIMIT = 300.0
+"""Seconds that one chunk may take on its way, before it counts as lost."""
+
+Result = TypeVar("Result")
+
+
+class RetryingStore(WrapperStore[ZarrStore]):
+    """Reads and writes of another store, each repeated while its error is one that may pass.
+
+    Every request is for whole objects, so repeating one changes nothing that it has done.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+    address : str
+        How errors call it; no credentials in it.
+    """
+
+    def __init__(self, store: ZarrStore, address: str) -> None:
+        super().__init__(store)
+        self.address = address
+
+    def _with_store(self, store: ZarrStore) -> Self:
+        return type(self)(store, self.address)
+
+    def __repr__(self) -> str:
+        """Show the address alone: options may hold secrets."""
+        return f"RetryingStore({self.address!r})"
+
+    __str__ = __repr__
+
+    async def _asking(self, key: str, failed: str, call: Callable[[], Awaitable[Result]]) -> Result:
+        # A disk's request cannot be abandoned: the thread would go on writing.
+        limit = None if isinstance(self._store, LocalStore) else _TIME_LIMIT
+        try:
+            return await retrying_async(call, limit)
+        except EmodaskError:
+            raise
+        except Exception as error:
+            if not _of_storage(error):
+                raise
+            where = f"{self.address}/{key}" if key else self.address
+            raise StoreError(f"{where}: {failed}: {reason(error)}") from error
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """The bytes of a key, None if it is absent."""
+        return await self._asking(
+            key, "cannot be read", lambda: self._store.get(key, prototype, byte_range)
+        )
+
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        """Parts of several keys."""
+        wanted = list(key_ranges)
+        return await self._asking(
+            "", "cannot be read", lambda: self._store.get_partial_values(prototype, wanted)
+        )
+
+    async def _get_many(self, requests: Any) -> Any:
+        for key, prototype, byte_range in requests:
+            yield key, await self.get(key, prototype, byte_range)
+
+    async def exists(self, key: str) -> bool:
+        """Whether a key is there."""
+        return await self._asking(key, "cannot be read", lambda: self._store.exists(key))
+
+    async def getsize(self, key: str) -> int:
+        """Bytes of a key; FileNotFoundError if it is absent, as zarr expects."""
+        try:
+            return await retrying_async(lambda: self._store.getsize(key))
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise StoreError(f"{self.address}/{key}: cannot be read: {reason(error)}") from error
+
+    async def is_empty(self, prefix: str) -> bool:
+        """Whether nothing lies below a prefix."""
+        return await self._asking(prefix, "cannot be listed", lambda: self._store.is_empty(prefix))
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Put one object, whole."""
+        await self._asking(key, "cannot be written", lambda: self._store.set(key, value))
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        """Put one object unless it is there."""
+        await self._asking(
+            key, "cannot be written", lambda: self._store.set_if_not_exists(key, value)
+        )
+
+    async def _set_many(self, values: Iterable[tuple[str, Buffer]]) -> None:
+        await asyncio.gather(*(self.set(key, value) for key, value in values))
+
+    async def delete(self, key: str) -> None:
+        """Remove one object."""
+        await self._asking(key, "cannot be deleted", lambda: self._store.delete(key))
+
+    async def delete_dir(self, prefix: str) -> None:
+        """Remove all below a prefix."""
+        await self._asking(prefix, "cannot be deleted", lambda: self._store.delete_dir(prefix))
+
+    async def clear(self) -> None:
+        """Remove all."""
+        await self._asking("", "cannot be deleted", self._store.clear)
+
+    async def list(self) -> AsyncIterator[str]:
+        """All keys."""
+        for key in await self._all("", self._store.list):
+            yield key
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """All keys below a prefix."""
+        for key in await self._all(prefix, lambda: self._store.list_prefix(prefix)):
+            yield key
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """Keys and folders right below a prefix."""
+        for key in await self._all(prefix, lambda: self._store.list_dir(prefix)):
+            yield key
+
+    async def _all(self, prefix: str, listing: Callable[[], AsyncIterator[str]]) -> Iterable[str]:
+        async def whole() -> tuple[str, ...]:
+            return tuple([key async for key in listing()])
+
+        return await self._asking(prefix, "cannot be listed", whole)
+
+
+def _of_storage(error: Exception) -> bool:
+    """Whether an error is a disk's or a server's; zarr's own, and mistakes in code, are not."""
+    origin = type(error).__module__.partition(".")[0]
+    return isinstance(error, OSError) or origin not in ("builtins", "zarr")
