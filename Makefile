@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test servers lint format bench clean
 
 help:
 	@echo "make demo    synthesise a small corpus, run the default job on it, write a report"
 	@echo "make test    run the tests"
+	@echo "make servers install what tests of clusters and object stores start (root, Debian)"
 	@echo "make lint    check style and types"
 	@echo "make bench   measure the kernels beside their references"
 
@@ -25,6 +26,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+servers: $(READY)
+	@tests/servers/install.sh
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ from emodask.extraction import extract
 from emodask.job import Job, parse_job
 from emodask.sources.synth import synthesize
 from emodask.store import StoreAddress
+from tests.servers.fixtures import azurite, ceph, gcs, rclone  # noqa: F401  fixtures
 
 ROOT = Path(__file__).parent.parent
 
