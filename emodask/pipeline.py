@@ -1,4 +1,4 @@
-"""A whole job: extract, evaluate, fit, report, laid out in one folder."""
+"""A whole job: extract, evaluate, fit, report, record, laid out in one folder."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from emodask.extraction import ExtractSummary, Progress, extract
 from emodask.fitting import fit
 from emodask.isolation import CLIP_TIMEOUT
 from emodask.job import Job, load_job
+from emodask.run_record import RunRecorder, record_in
 from emodask.sources.location import StorageOptions
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ class Layout:
         """The fitted model."""
         return posixpath.join(self.out, "bundle")
 
+    @property
+    def record(self) -> str:
+        """``run.json``: how the run went."""
+        return record_in(self.out)
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -53,6 +59,11 @@ class RunResult:
     summary: ExtractSummary
     metrics: dict[str, Any] | None
     stopped: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """What the command line exits with: 1 if something failed or is left to do."""
+        return int(bool(self.stopped or self.summary.failed or self.summary.pending))
 
 
 def run(
@@ -69,6 +80,7 @@ def run(
     on_extracted: Callable[[ExtractSummary], None] | None = None,
     on_fold: Callable[[FoldsDone], None] | None = None,
     on_fit: Callable[[], None] | None = None,
+    recorder: RunRecorder | None = None,
 ) -> RunResult:
     """Extract, evaluate, fit and report.
 
@@ -77,7 +89,7 @@ def run(
     job : str, Path or Job
     sources : str or sequence of str
     out : str or Path
-        Folder (or fsspec URL) for ``store.zarr``, ``report/`` and ``bundle/``.
+        Folder (or fsspec URL) for ``store.zarr``, ``report/``, ``bundle/`` and ``run.json``.
     client : distributed.Client, optional
     credit : str, optional
         See :func:`emodask.evaluate`.
@@ -88,6 +100,8 @@ def run(
     on_progress, on_extracted, on_fold, on_fit : callable, optional
         Told of each batch, of the end of the extraction, of each fold, and of the start of the
         last fit, that of the bundle.
+    recorder : RunRecorder, optional
+        One that the caller has begun; by default this begins one, which writes ``run.json``.
 
     Returns
     -------
@@ -95,39 +109,50 @@ def run(
     """
     job = load_job(job)
     layout = Layout(str(out).rstrip("/"))
-    summary = extract(
-        job,
-        sources,
-        layout.store,
-        client,
-        storage_options=storage_options,
-        retry_failed=retry_failed,
-        clip_timeout=clip_timeout,
-        on_progress=on_progress,
-    )
-    if on_extracted:
-        on_extracted(summary)
-    if summary.stopped:
-        return RunResult(layout, summary, None, summary.stopped)
-    try:
-        metrics = evaluate(
+    recorder = recorder or RunRecorder(layout.record, "run", job, sources, storage_options)
+    with recorder:
+        recorder.connected(client)
+        recorder.stage("scan")
+        summary = extract(
             job,
+            sources,
             layout.store,
-            layout.report,
             client,
-            credit=credit,
             storage_options=storage_options,
-            on_progress=on_fold,
+            retry_failed=retry_failed,
+            clip_timeout=clip_timeout,
+            on_progress=recorder.watching(on_progress),
         )
-        if on_fit:
-            on_fit()
-        fit(
-            job,
-            layout.store,
-            layout.bundle,
-            metrics=metrics,
-            storage_options=storage_options,
-        )
-    except EvaluationError as error:
-        return RunResult(layout, summary, None, str(error))
-    return RunResult(layout, summary, metrics)
+        recorder.extracted(summary)
+        if on_extracted:
+            on_extracted(summary)
+        stopped, metrics = summary.stopped, None
+        if not stopped:
+            try:
+                recorder.stage("evaluate")
+                found = evaluate(
+                    job,
+                    layout.store,
+                    layout.report,
+                    client,
+                    credit=credit,
+                    storage_options=storage_options,
+                    on_progress=on_fold,
+                )
+                recorder.evaluated(found)
+                if on_fit:
+                    on_fit()
+                recorder.stage("fit")
+                fit(
+                    job,
+                    layout.store,
+                    layout.bundle,
+                    metrics=found,
+                    storage_options=storage_options,
+                )
+                metrics = found
+            except EvaluationError as error:
+                stopped = str(error)
+        result = RunResult(layout, summary, metrics, stopped)
+        recorder.end("failed" if stopped else "finished", result.exit_code, stopped)
+    return result

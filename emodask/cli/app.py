@@ -11,7 +11,8 @@ from emodask import __version__
 app = typer.Typer(
     name="emodask",
     help="Actor zips in, an honest emotion report out.",
-    epilog="Begin with: emodask demo",
+    epilog="Exit codes: 0 done, 1 some work failed, 2 misuse, 130 and 143 stopped by Ctrl-C or "
+    "SIGTERM; what was committed is kept. Begin with: emodask demo",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",

@@ -12,6 +12,7 @@ from emodask.cli.options import (
     ClipTimeoutOption,
     ClusterConfigOption,
     JobArgument,
+    LogJsonOption,
     MaxWorkersOption,
     MemoryLimitOption,
     RetryOption,
@@ -20,6 +21,7 @@ from emodask.cli.options import (
     StorageOption,
     WorkersOption,
     make_console,
+    make_reporter,
     storage_options,
 )
 
@@ -31,7 +33,9 @@ from emodask.cli.options import (
 def run(
     job: JobArgument,
     source: SourceOption,
-    out: Annotated[str, typer.Option(help="Folder or URL for store.zarr, report/ and bundle/.")],
+    out: Annotated[
+        str, typer.Option(help="Folder or URL for store.zarr, report/, bundle/ and run.json.")
+    ],
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
     max_workers: MaxWorkersOption = None,
@@ -40,14 +44,18 @@ def run(
     retry_failed: RetryOption = False,
     clip_timeout: ClipTimeoutOption = CLIP_TIMEOUT,
     storage_option: StorageOption = None,
+    log_json: LogJsonOption = False,
 ) -> None:
     """Extract, evaluate, fit and report, in one go. Run again to go on after a stop."""
     from emodask.cluster import connect
-    from emodask.display import Reporter, show_run, show_summary
-    from emodask.pipeline import run
+    from emodask.job import load_job
+    from emodask.pipeline import Layout, run
+    from emodask.run_record import RunRecorder
 
-    console = make_console()
-    reporter = Reporter(console)
+    settings = load_job(job)
+    options = storage_options(storage_option)
+    reporter = make_reporter(log_json)
+    reporter.started("run", job=settings.name, sources=source, out=out)
     cluster = connect(
         scheduler,
         workers,
@@ -56,23 +64,27 @@ def run(
         config=cluster_config,
         tell=reporter.say,
     )
-    with cluster as client, reporter.bars("extract"):
+    record = Layout(out.rstrip("/")).record
+    recorder = RunRecorder(record, "run", settings, source, options)
+    with recorder, cluster as client, reporter.bars("extract"):
+        reporter.connected(client)
         result = run(
-            job,
+            settings,
             source,
             out,
             client,
-            storage_options=storage_options(storage_option),
+            storage_options=options,
             retry_failed=retry_failed,
             clip_timeout=clip_timeout,
             on_progress=reporter.extract,
-            on_extracted=lambda summary: show_summary(console, summary),
+            on_extracted=reporter.extracted,
             on_fold=reporter.folds,
             on_fit=reporter.fit,
+            recorder=recorder,
         )
-    show_run(console, result)
-    if result.summary.failed or result.summary.pending or result.stopped:
-        raise typer.Exit(1)
+    reporter.ended(result)
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
 
 
 @app.command(rich_help_panel="Whole jobs", epilog="Example: emodask demo --out emodask-demo")
@@ -87,15 +99,15 @@ def demo(
     max_workers: MaxWorkersOption = None,
     memory_limit: MemoryLimitOption = None,
     cluster_config: ClusterConfigOption = None,
+    log_json: LogJsonOption = False,
 ) -> None:
     """Synthesise a small corpus and run the default job on it: about a minute or two."""
     from emodask.cluster import connect
     from emodask.demo import DEMO_CREDIT, DEMO_JOB, demo_media
-    from emodask.display import Reporter, show_run, show_summary
     from emodask.pipeline import run
 
-    console = make_console()
-    reporter = Reporter(console)
+    reporter = make_reporter(log_json)
+    reporter.started("demo", job=DEMO_JOB, out=out)
     with reporter.bars("synthesise"):
         sources = demo_media(out, actors, clips, reporter.synth)
     cluster = connect(
@@ -107,6 +119,7 @@ def demo(
         tell=reporter.say,
     )
     with cluster as client, reporter.bars("extract"):
+        reporter.connected(client)
         result = run(
             DEMO_JOB,
             sources,
@@ -114,11 +127,13 @@ def demo(
             client,
             credit=DEMO_CREDIT,
             on_progress=reporter.extract,
-            on_extracted=lambda summary: show_summary(console, summary),
+            on_extracted=reporter.extracted,
             on_fold=reporter.folds,
             on_fit=reporter.fit,
         )
-    show_run(console, result)
+    reporter.ended(result)
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
 
 
 @app.command(rich_help_panel="Whole jobs", epilog="Example: emodask jobs")

@@ -11,12 +11,13 @@ from emodask.cli.options import (
     ClusterConfigOption,
     JobArgument,
     JsonOption,
+    LogJsonOption,
     MaxWorkersOption,
     MemoryLimitOption,
     SchedulerOption,
     StorageOption,
     WorkersOption,
-    make_console,
+    make_reporter,
     print_json,
     storage_options,
 )
@@ -37,14 +38,14 @@ def evaluate(
     cluster_config: ClusterConfigOption = None,
     as_json: JsonOption = False,
     storage_option: StorageOption = None,
+    log_json: LogJsonOption = False,
 ) -> None:
     """Evaluate a job's models under its protocols and write the report."""
     from emodask.cluster import connect
-    from emodask.display import Reporter, show_evaluation
     from emodask.evaluation.evaluate import evaluate
 
-    console = make_console(stderr=as_json)
-    reporter = Reporter(console)
+    reporter = make_reporter(log_json, stderr=as_json)
+    reporter.started("evaluate", store=store)
     cluster = connect(
         scheduler,
         workers,
@@ -54,6 +55,7 @@ def evaluate(
         tell=reporter.say,
     )
     with cluster as client, reporter.bars("evaluate folds"):
+        reporter.connected(client)
         metrics = evaluate(
             job,
             store,
@@ -62,10 +64,10 @@ def evaluate(
             storage_options=storage_options(storage_option),
             on_progress=reporter.folds,
         )
+    if log_json or not as_json:
+        reporter.evaluated(metrics, report)
     if as_json:
         print_json(metrics)
-    else:
-        show_evaluation(console, metrics, report)
 
 
 @app.command(
@@ -78,15 +80,17 @@ def fit(
     bundle: Annotated[str, typer.Option(help="Folder or URL to write the bundle to.")] = "bundle",
     model: Annotated[str | None, typer.Option(help="A model of the job; its first.")] = None,
     storage_option: StorageOption = None,
+    log_json: LogJsonOption = False,
 ) -> None:
     """Fit one model on every clip of a store and write it as a bundle."""
     from emodask.cluster import pin_threads
-    from emodask.display import show_bundle
     from emodask.fitting import fit
 
     pin_threads()
+    reporter = make_reporter(log_json)
+    reporter.started("fit", store=store)
     fitted = fit(job, store, bundle, model=model, storage_options=storage_options(storage_option))
-    show_bundle(make_console(), fitted, bundle)
+    reporter.fitted(fitted, bundle)
 
 
 @app.command(
@@ -98,17 +102,18 @@ def predict(
     media: Annotated[list[str], typer.Argument(help="mp4, wav, both of one clip, URLs, zips.")],
     as_json: JsonOption = False,
     storage_option: StorageOption = None,
+    log_json: LogJsonOption = False,
 ) -> None:
     """Say which emotion clips show: the two most likely, with probabilities."""
     from emodask.cluster import pin_threads
-    from emodask.display import show_verdicts
     from emodask.prediction import predict
 
     pin_threads()
     verdicts = predict(bundle, media, storage_options(storage_option))
+    reporter = make_reporter(log_json)
+    if log_json or not as_json:
+        reporter.verdicts(verdicts)
     if as_json:
         print_json([verdict.as_dict() for verdict in verdicts])
-    else:
-        show_verdicts(make_console(), verdicts)
     if any(verdict.error for verdict in verdicts):
         raise typer.Exit(1)

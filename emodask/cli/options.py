@@ -13,6 +13,8 @@ from emodask.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from emodask.display import EventReporter, Reporter
+
 JobArgument = Annotated[
     str, typer.Argument(metavar="JOB", help="A job file, or the name of one that emodask ships.")
 ]
@@ -69,12 +71,23 @@ StorageOption = Annotated[
 ]
 RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Compute failed clips again.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+LOG_JSON = "--log-json"
+LogJsonOption = Annotated[
+    bool,
+    typer.Option(LOG_JSON, help="Log events on standard error, one JSON object a line."),
+]
 
 
 def make_console(stderr: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False)
+
+
+def make_reporter(log_json: bool, stderr: bool = False) -> Reporter | EventReporter:
+    from emodask.display import EventReporter, Reporter
+
+    return EventReporter() if log_json else Reporter(make_console(stderr))
 
 
 def storage_options(pairs: list[str] | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from emodask.cli.options import (
     ClusterConfigOption,
     JobArgument,
     JsonOption,
+    LogJsonOption,
     MaxWorkersOption,
     MemoryLimitOption,
     RetryOption,
@@ -22,6 +23,7 @@ from emodask.cli.options import (
     StoreArgument,
     WorkersOption,
     make_console,
+    make_reporter,
     print_json,
     storage_options,
 )
@@ -44,14 +46,22 @@ def extract(
     retry_failed: RetryOption = False,
     clip_timeout: ClipTimeoutOption = CLIP_TIMEOUT,
     storage_option: StorageOption = None,
+    summary: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Path or URL for a summary, as run.json of a run."),
+    ] = None,
+    log_json: LogJsonOption = False,
 ) -> None:
     """Compute the features of every clip into a store. Run again to go on after a stop."""
     from emodask.cluster import connect
-    from emodask.display import Reporter, show_summary
     from emodask.extraction import extract
+    from emodask.job import load_job
+    from emodask.run_record import RunRecorder
 
-    console = make_console()
-    reporter = Reporter(console)
+    settings = load_job(job)
+    options = storage_options(storage_option)
+    reporter = make_reporter(log_json)
+    reporter.started("extract", job=settings.name, sources=source, store=store)
     cluster = connect(
         scheduler,
         workers,
@@ -60,20 +70,27 @@ def extract(
         config=cluster_config,
         tell=reporter.say,
     )
-    with cluster as client, reporter.bars("extract"):
-        summary = extract(
-            job,
-            source,
-            store,
-            client,
-            storage_options=storage_options(storage_option),
-            retry_failed=retry_failed,
-            clip_timeout=clip_timeout,
-            on_progress=reporter.extract,
-        )
-    show_summary(console, summary)
-    if summary.failed or summary.pending:
-        raise typer.Exit(1)
+    recorder = RunRecorder(summary, "extract", settings, source, options)
+    with recorder, cluster as client, reporter.bars("extract"):
+        reporter.connected(client)
+        with recorder:
+            recorder.connected(client)
+            recorder.stage("scan")
+            found = extract(
+                settings,
+                source,
+                store,
+                client,
+                storage_options=options,
+                retry_failed=retry_failed,
+                clip_timeout=clip_timeout,
+                on_progress=recorder.watching(reporter.extract),
+            )
+            exit_code = recorder.extracted(found)
+            recorder.end("failed" if found.stopped else "finished", exit_code, found.stopped)
+    reporter.extracted(found)
+    if exit_code:
+        raise typer.Exit(exit_code)
 
 
 @app.command(rich_help_panel="Stores of features", epilog="Example: emodask info spline.zarr")

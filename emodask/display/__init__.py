@@ -1,5 +1,7 @@
-"""What people see in a terminal."""
+"""What people see in a terminal, and what log collectors get instead."""
 
+from emodask.display.events import EventReporter
+from emodask.display.log_lines import LogLines, log_event
 from emodask.display.progress import Reporter
 from emodask.display.tables import (
     catalogue_dict,
@@ -16,8 +18,11 @@ from emodask.display.tables import (
 )
 
 __all__ = [
+    "EventReporter",
+    "LogLines",
     "Reporter",
     "catalogue_dict",
+    "log_event",
     "show_bundle",
     "show_catalogue",
     "show_evaluation",

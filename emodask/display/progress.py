@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,11 +18,25 @@ from rich.progress import (
     TextColumn,
 )
 
-if TYPE_CHECKING:
-    from emodask.evaluation.evaluate import FoldsDone
-    from emodask.extraction import Progress as ExtractProgress
-
+from emodask.display.events import EVERY
+from emodask.display.tables import (
+    show_bundle,
+    show_evaluation,
+    show_run,
+    show_summary,
+    show_verdicts,
+)
 from emodask.display.wording import clock
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from emodask.evaluation.evaluate import FoldsDone
+    from emodask.extraction import ExtractSummary
+    from emodask.extraction import Progress as ExtractProgress
+    from emodask.models.bundle import Bundle
+    from emodask.pipeline import RunResult
+    from emodask.prediction import Verdict
 
 
 class Reporter:
@@ -65,7 +79,7 @@ class Reporter:
         aside = ", ".join(part for part in (note, left) if part)
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, description=what, completed=done, total=total, note=aside)
-        elif done in (0, total) or now - self.last_line >= 5:
+        elif done in (0, total) or now - self.last_line >= EVERY:
             self.last_line = now
             count = f": {done}/{total}" if total > 1 else ""
             self.console.print(f"{what}{count}{', ' if aside else ''}{aside}", markup=False)
@@ -73,6 +87,12 @@ class Reporter:
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         self.console.print(line, markup=False, soft_wrap=True)
+
+    def started(self, command: str, **facts: Any) -> None:
+        """Take the news that a command has begun: people know, they have just typed it."""
+
+    def connected(self, client: Client | None) -> None:
+        """Take where tasks run: lines about it have been printed as it was found."""
 
     def extract(self, progress: ExtractProgress) -> None:
         """Take the news of a batch."""
@@ -82,7 +102,7 @@ class Reporter:
                 f"[red]failed[/red] {escape(clip)}: {escape(error)}", highlight=False
             )
         for line in progress.trouble:
-            self.console.print(f"[red]trouble[/red] {escape(line)}", highlight=False)
+            self.console.print(f"[red]trouble[/red] {escape(line)}", soft_wrap=True)
         already = progress.total - progress.to_compute
         if progress.computed == 0 and already:
             self.console.print(
@@ -102,6 +122,26 @@ class Reporter:
             self.began = time.monotonic()
         if progress.total:
             self._advance("evaluate folds", progress.done, progress.total, "")
+
+    def extracted(self, summary: ExtractSummary) -> None:
+        """Print the end of an extraction."""
+        show_summary(self.console, summary)
+
+    def evaluated(self, metrics: dict[str, Any], report: str) -> None:
+        """Print the figures of an evaluation."""
+        show_evaluation(self.console, metrics, report)
+
+    def fitted(self, bundle: Bundle, where: str) -> None:
+        """Print what a bundle was trained on."""
+        show_bundle(self.console, bundle, where)
+
+    def ended(self, result: RunResult) -> None:
+        """Print the end of a run."""
+        show_run(self.console, result)
+
+    def verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        """Print what a model says of clips."""
+        show_verdicts(self.console, verdicts)
 
     def fit(self) -> None:
         """Take the news that the bundle's model is being fitted."""

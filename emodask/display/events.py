@@ -1,0 +1,152 @@
+"""Progress and results of a job as events, for log collectors."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from emodask.display.log_lines import log_event, reroute_library_logs
+from emodask.sources.addresses import redact
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from emodask.evaluation.evaluate import FoldsDone
+    from emodask.extraction import ExtractSummary
+    from emodask.extraction import Progress as ExtractProgress
+    from emodask.models.bundle import Bundle
+    from emodask.pipeline import RunResult
+    from emodask.prediction import Verdict
+
+EVERY = 5.0
+"""Seconds between two events, or two plain lines, that say how far something is."""
+
+
+class EventReporter:
+    """What :class:`emodask.display.Reporter` shows people, as one event each."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.last = 0.0
+        self.failed = 0
+
+    @contextmanager
+    def bars(self, what: str) -> Iterator[None]:
+        """Begin a stage."""
+        self.began = time.monotonic()
+        self.last = 0.0
+        yield
+
+    def say(self, line: str) -> None:
+        """Pass a line on."""
+        log_event("note", line)
+
+    def started(self, command: str, **facts: Any) -> None:
+        """Tell that a command has begun."""
+        log_event(f"{command}.started", **facts)
+
+    def connected(self, client: Client | None) -> None:
+        """Tell where tasks run, and where they can be watched."""
+        if client is None:
+            log_event("cluster.connected", scheduler="sync", workers=0)
+            return
+        reroute_library_logs()
+        log_event(
+            "cluster.connected",
+            scheduler=redact(str(getattr(client.scheduler, "address", ""))),
+            workers=len(client.nthreads()),
+            dashboard=redact(client.dashboard_link) if client.dashboard_link else None,
+        )
+
+    def _progress(self, event: str, done: int, total: int, **facts: Any) -> None:
+        now = time.monotonic()
+        if done in (0, total) or now - self.last >= EVERY:
+            self.last = now
+            log_event(event, f"{done} of {total}", done=done, total=total, **facts)
+
+    def extract(self, progress: ExtractProgress) -> None:
+        """Take the news of a batch."""
+        for clip, error in progress.failed:
+            log_event("clip.failed", error, level=logging.WARNING, clip=clip)
+        for line in progress.trouble:
+            log_event("batch.failed", line, level=logging.WARNING)
+        self.failed += len(progress.failed)
+        elapsed = time.monotonic() - self.began
+        self._progress(
+            "extract.progress",
+            progress.computed,
+            progress.to_compute,
+            failed=self.failed,
+            clips_per_second=round(progress.computed / elapsed, 3) if elapsed else None,
+            store=progress.counts,
+        )
+
+    def extracted(self, summary: ExtractSummary) -> None:
+        """Take the end of an extraction."""
+        log_event(
+            "extract.finished",
+            summary.stopped,
+            level=logging.ERROR if summary.stopped else logging.INFO,
+            store=summary.store,
+            clips=summary.total,
+            done=summary.done,
+            failed=summary.failed,
+            incomplete=summary.incomplete,
+            pending=summary.pending,
+            computed=summary.computed,
+            seconds=round(summary.seconds, 3),
+            missing=summary.missing,
+        )
+
+    def folds(self, progress: FoldsDone) -> None:
+        """Take the news of a fold."""
+        self._progress("evaluate.fold", progress.done, progress.total)
+
+    def evaluated(self, metrics: dict[str, Any], report: str) -> None:
+        """Take the figures of an evaluation."""
+        from emodask.evaluation.results import headline
+        from emodask.run_record import figures
+
+        log_event(
+            "evaluate.finished",
+            headline(metrics),
+            report=redact(report),
+            protocols=figures(metrics),
+        )
+
+    def fit(self) -> None:
+        """Take the news that the bundle's model is being fitted."""
+        log_event("fit.started")
+
+    def fitted(self, bundle: Bundle, where: str) -> None:
+        """Take the news that the bundle is there."""
+        log_event("fit.finished", bundle=redact(where), trained_on=bundle.about["trained_on"])
+
+    def ended(self, result: RunResult) -> None:
+        """Take the end of a run."""
+        if result.metrics is not None:
+            self.evaluated(result.metrics, result.layout.report)
+            log_event("fit.finished", bundle=redact(result.layout.bundle))
+        log_event(
+            "run.finished",
+            result.stopped,
+            level=logging.ERROR if result.stopped else logging.INFO,
+            exit_code=result.exit_code,
+            record=redact(result.layout.record),
+        )
+
+    def verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        """Take what a model says of clips."""
+        for verdict in verdicts:
+            if verdict.error:
+                log_event("clip.failed", verdict.error, level=logging.WARNING, clip=verdict.clip)
+            else:
+                chances = {name: round(chance, 6) for name, chance in verdict.ranked}
+                log_event("clip.predicted", clip=verdict.clip, probabilities=chances)
+
+    def synth(self, done: int, total: int) -> None:
+        """Take the news of a synthetic clip."""
+        self._progress("synthesise.progress", done, total)

@@ -1,0 +1,46 @@
+"""Texts that others wrote - tracebacks, library logs, errors - without credentials in them."""
+
+from __future__ import annotations
+
+import re
+import traceback
+
+from emodask.sources.addresses import redact
+
+_ADDRESS = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+
+_NAMED = re.compile(
+    r"(?i)([\w.-]*(?:token|secret|password|passwd|signature|credential|sas|access_?key(?:_?id)?"
+    r"|account_?key|api_?key|x-amz-security-token)['\"]?\s*[=:]\s*)(['\"]?)[^\s'\"&,;)}\]]+\2"
+)
+"""``token=...``, ``'secret': '...'``: in queries, headers, and dictionaries that were printed."""
+
+_AUTHORIZATION = re.compile(r"\b(Basic|Bearer|SharedKey|AWS4-HMAC-SHA256)\s+[^\s'\"]+[^\r\n'\"]*")
+
+_QUERY = re.compile(r"(?<=[\w/.-])\?[\w.%~-]+=[^\s'\"<>)]*")
+
+
+def scrub(text: str) -> str:
+    """A text fit for logs, whoever wrote it.
+
+    Addresses lose user, password, query and fragment; what looks like a credential by its name
+    loses its value.
+
+    Examples
+    --------
+    >>> scrub("404, url='http://me:hush@host/a.zip?sig=hush'")
+    "404, url='http://host/a.zip'"
+    >>> scrub("GET /a.zip?sig=hush with {'token': 'hush', 'anon': False}")
+    "GET /a.zip with {'token': '***', 'anon': False}"
+    >>> scrub("Authorization: Basic bWU6aHVzaA==")
+    'Authorization: Basic ***'
+    """
+    text = _ADDRESS.sub(lambda found: redact(found.group()), text)
+    text = _QUERY.sub("", text)
+    text = _AUTHORIZATION.sub(r"\1 ***", text)
+    return _NAMED.sub(r"\1\2***\2", text)
+
+
+def scrubbed_traceback(error: BaseException) -> str:
+    """The traceback of an error and of its causes, as Python prints it."""
+    return scrub("".join(traceback.format_exception(error)))
