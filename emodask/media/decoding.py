@@ -109,7 +109,12 @@ def decode(container: Any, stream: Any, decoders: frozenset[str], what: str) -> 
                     f"no more came from {fruitless} packets"
                 )
     except (av.FFmpegError, ValueError, OSError) as error:
-        raise MediaError(f"decoding {what} broke off after {count} frames: {why(error)}") from error
+        # FFmpeg says no more than this of pictures that pass max_pixels.
+        large = isinstance(error, av.ArgumentError) and what == "video"
+        hint = f" (frames of more than {MAX_PIXELS} pixels?)" if large else ""
+        raise MediaError(
+            f"decoding {what} broke off after {count} frames: {why(error)}{hint}"
+        ) from error
 
 
 def why(error: BaseException) -> str:

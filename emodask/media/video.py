@@ -173,7 +173,7 @@ def _frame_rate(stream: Any) -> float:
 
 def _scaled(frame: Any, size: tuple[int, int], gray: str) -> npt.NDArray[np.uint8]:
     """A frame of RGB or luma, (width, height) pixels, upright."""
-    plane = _luma(frame) if gray == "luma" else frame.to_ndarray(format="rgb24")
+    plane = _luma(frame) if gray == "luma" else _as(frame, "rgb24").to_ndarray()
     transposed, flip_y, flip_x = _orientation(frame)
     unturned = size[::-1] if transposed else size
     if plane.shape[1::-1] != unturned:
@@ -202,14 +202,19 @@ def _orientation(frame: Any) -> tuple[bool, bool, bool]:
     )
 
 
+def _as(frame: Any, pixels: str) -> Any:
+    """A frame in another pixel format; in one thread: starting more takes longer than the work."""
+    return frame.reformat(format=pixels, threads=1)
+
+
 def _luma(frame: Any) -> npt.NDArray[np.uint8]:
     """The Y plane as the decoder left it."""
     if not frame.format.name.startswith(("yuv4", "yuvj4", "nv12", "gray")) or (
         frame.format.components[0].bits != 8
     ):
-        frame = frame.reformat(format="yuv420p")
+        frame = _as(frame, "yuv420p")
     if frame.planes[0].line_size < frame.width:  # stored bottom up
-        frame = frame.reformat(format="rgb24").reformat(format="yuv420p")
+        frame = _as(_as(frame, "rgb24"), "yuv420p")
     plane = frame.planes[0]
     rows = np.frombuffer(plane, np.uint8).reshape(frame.height, plane.line_size)
     return rows[:, : frame.width]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 import struct
 import zipfile
 import zlib
@@ -14,15 +15,19 @@ from emodask.sources.location import Location
 _TAIL = 1 << 16
 _END_RECORD = 22
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
+_UNIX = 3
+_UTF8 = 0x800
 _LOCAL_SLACK = 64
 """Bytes allowed for extra fields that the local header has and the directory has not."""
 
-MAX_DIRECTORY = 32 << 20
-MAX_MEMBERS = 200_000
-MAX_MEMBER_SIZE = 2 << 30
+MAX_DIRECTORY = 16 << 20
+MAX_MEMBERS = 100_000
+MAX_MEMBER_SIZE = 512 << 20
 MAX_RATIO = 200
 """Largest ratio of inflated to stored size for members of more than ``_RATIO_MATTERS`` bytes."""
 _RATIO_MATTERS = 64 << 20
+_SHOWN = 200
+"""Characters of a name that messages show."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,10 @@ class Member:
         An identifier, never a path to write.
     offset, span : int
         Where the local header starts, and how many bytes hold it and the data in all likelihood.
-    compressed_size, size, crc, method, flags : int
-        As the central directory states them.
+    compressed_size, size, crc, method, flags, mode : int
+        As the central directory states them; ``mode`` is the Unix one, 0 if there is none.
+    raw_name : bytes
+        The name as it is stored.
     """
 
     archive: Location
@@ -49,12 +56,24 @@ class Member:
     crc: int
     method: int
     flags: int
+    mode: int = 0
+    raw_name: bytes = b""
 
     def __str__(self) -> str:
-        return f"{self.archive}/{self.name}"
+        """Show the end of the name, without what would garble a terminal."""
+        shown = self.name if len(self.name) <= _SHOWN else f"\u2026{self.name[-_SHOWN:]}"
+        if not shown.isprintable():
+            shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
+        return f"{self.archive}/{shown}"
 
     def refusal(self) -> str | None:
         """Why this member will not be inflated, or None."""
+        if not self.name.isprintable():
+            return "its name holds characters that cannot be printed; the archive is hostile"
+        if stat.S_ISLNK(self.mode):
+            return "it is a symbolic link, which is not followed"
+        if self.name.endswith("/"):
+            return f"a folder that holds {self.size} bytes; the archive is damaged or hostile"
         if self.flags & 0x1:
             return "the member is encrypted; unpack the archive and pass the folder instead"
         if self.method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -84,6 +103,11 @@ class Member:
         signature, *_, name_length, extra_length = _LOCAL_HEADER.unpack_from(raw)
         if signature != b"PK\x03\x04":
             raise MediaError(f"{self}: no local header where the directory says it is")
+        name = raw[_LOCAL_HEADER.size : _LOCAL_HEADER.size + name_length]
+        if self.raw_name and name != self.raw_name:
+            raise MediaError(
+                f"{self}: its local header names another file; the archive is damaged or hostile"
+            )
         start = _LOCAL_HEADER.size + name_length + extra_length
         end = start + self.compressed_size
         if end > len(raw):
@@ -185,7 +209,8 @@ def members(archive: Location) -> list[Member]:
     return [
         Member(
             archive=archive,
-            name=info.filename,
+            # zipfile cuts a name at its first NUL, and would show another than is there.
+            name=info.orig_filename if "\0" in info.orig_filename else info.filename,
             offset=info.header_offset,
             span=min(_expected_span(info), ends[info.header_offset] - info.header_offset),
             compressed_size=info.compress_size,
@@ -193,15 +218,21 @@ def members(archive: Location) -> list[Member]:
             crc=info.CRC,
             method=info.compress_type,
             flags=info.flag_bits,
+            mode=info.external_attr >> 16 if info.create_system == _UNIX else 0,
+            raw_name=_raw_name(info),
         )
         for info in infos
-        if not info.is_dir()
+        if not (info.is_dir() and info.file_size == 0)
     ]
 
 
+def _raw_name(info: zipfile.ZipInfo) -> bytes:
+    return info.orig_filename.encode("utf-8" if info.flag_bits & _UTF8 else "cp437")
+
+
 def _expected_span(info: zipfile.ZipInfo) -> int:
-    name = len(info.orig_filename.encode("utf-8", "surrogateescape"))
-    return _LOCAL_HEADER.size + name + len(info.extra) + _LOCAL_SLACK + info.compress_size
+    fixed = _LOCAL_HEADER.size + len(_raw_name(info)) + len(info.extra) + _LOCAL_SLACK
+    return fixed + info.compress_size
 
 
 def _ends(archive: Location, infos: list[zipfile.ZipInfo], directory: int) -> list[tuple[int, int]]:
