@@ -1,6 +1,7 @@
-"""Read hostile files in a process of its own: ``python -m tests.hostile.reading LIST OUT``.
+"""Read hostile files in a process of its own: ``python -m tests.hostile.reading LIST``.
 
-Each line of LIST is a kind and a path. A line of JSON on standard output says what each came to;
+Each line of LIST, or of standard input for ``-``, is a name, a kind and a path. A line of JSON on
+standard output says what each came to;
 if this process dies, the last line started is the culprit.
 """
 
@@ -19,6 +20,9 @@ from emodask.errors import MediaError, SourceError
 from emodask.media import gray_frames, mono_samples
 from emodask.sources.catalogue import scan
 from tests.hostile.making import plain, voice
+
+MUTANT = "mutant"
+"""Name of a file whose decoded form nobody wants."""
 
 
 def decoded(kind: str, data: bytes) -> npt.NDArray[Any]:
@@ -44,7 +48,7 @@ def read_zip(path: Path) -> tuple[npt.NDArray[Any] | None, list[str]]:
     return found, reasons
 
 
-def outcome(kind: str, path: Path) -> dict[str, Any]:
+def outcome(kind: str, path: Path, keep: bool = True) -> dict[str, Any]:
     """Whether a file can be read, and why not; an error of another class is not caught."""
     found: npt.NDArray[Any] | None = None
     reasons = []
@@ -55,7 +59,7 @@ def outcome(kind: str, path: Path) -> dict[str, Any]:
             found = decoded(kind, path.read_bytes())
     except (MediaError, SourceError) as error:
         reasons = [str(error)]
-    if found is not None:
+    if found is not None and keep:
         np.save(path.with_suffix(path.suffix + ".npy"), found)
     return {"works": found is not None, "reasons": reasons}
 
@@ -67,6 +71,11 @@ def peak() -> int:
 
 def main() -> None:
     """Read every file of the list."""
+    if sys.argv[1] == "-":
+        for line in sys.stdin:
+            name, kind, path = line.rstrip("\n").split("\t")
+            print(json.dumps(outcome(kind, Path(path), name != MUTANT)), flush=True)
+        return
     decoded("video", plain())
     decoded("sound", voice())
     print(json.dumps({"base": peak()}), flush=True)
