@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+import emodask
 from emodask.clip_features import compute_clip
-from emodask.errors import StoreError
+from emodask.errors import ClusterError, StoreError
 from emodask.isolation import CLIP_TIMEOUT, decoder_of_this_thread
 from emodask.job import Job, digest
 from emodask.sources.catalogue import Clip
@@ -130,6 +131,7 @@ def process_batch(
     *,
     isolated: bool = False,
     clip_timeout: float = CLIP_TIMEOUT,
+    version: str = emodask.__version__,
 ) -> BatchOutcome:
     """Compute and commit one batch; what a task runs.
 
@@ -144,12 +146,18 @@ def process_batch(
         Decode in a process of its own, with limits on time and memory.
     clip_timeout : float
         Seconds that a clip may take, where it is isolated.
+    version : str
+        The emodask that hands out the batches: another one may compute other bytes.
 
     Raises
     ------
+    ClusterError
+        If another version runs here.
     StoreError
         If the store cannot be written, or is not the one that the job was started on.
     """
+    if version != emodask.__version__:
+        raise ClusterError(f"this worker has emodask {emodask.__version__}, not {version}")
     group = open_group(address, "r+")
     _check_same_store(group, address, job)
     stop = batch.start + len(batch.clips)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+import emodask
 from emodask.batches import Batch, BatchOutcome, plan_batches, process_batch
 from emodask.clip_features import has_all_media, media_of
 from emodask.cluster import Tasks, current_client, killed_its_workers
@@ -168,7 +169,12 @@ def extract(
     batches = plan_batches(clips, redo, job.data.batch, retry_failed)
     client = client or current_client()
     work = partial(
-        process_batch, job, address, isolated=client is not None, clip_timeout=clip_timeout
+        process_batch,
+        job,
+        address,
+        isolated=client is not None,
+        clip_timeout=clip_timeout,
+        version=emodask.__version__,
     )
     ledger = _Ledger(status, sum(batch.size for batch in batches))
     report = on_progress or (lambda progress: None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -87,11 +89,12 @@ def connect(
             _refuse_worker_options(settings)
             client = _join(kind, settings)
         stack.enter_context(client)
+        _quieten()
         patience = settings.cluster.worker_timeout or _PATIENCE.get(kind, "60s")
         _wait_for_a_worker(client, patience, tell or (lambda line: None))
-        from emodask.cluster.plugin import prepare_workers
+        from emodask.cluster.plugin import prepared_workers
 
-        prepare_workers(client)
+        stack.enter_context(prepared_workers(client))
         if tell and client.dashboard_link:
             tell(f"dashboard: {redact(client.dashboard_link)}")
         stack.enter_context(dask.config.set({"emodask.worker-timeout": _timeout(settings, kind)}))
@@ -174,6 +177,15 @@ def _wait_for_a_worker(client: Client, patience: str, tell: Callable[[str], None
     except TimeoutError as error:
         where = redact(str(getattr(client.scheduler, "address", "the scheduler")))
         raise ClusterError(f"{where}: the scheduler has no workers after {patience}") from error
+
+
+def _quieten() -> None:
+    """Keep Dask's own accounts of lost connections off the screen: emodask says them in a line."""
+    if os.environ.get("EMODASK_DEBUG"):
+        return
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def current_client() -> Client | None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from distributed.diagnostics.plugin import WorkerPlugin
@@ -16,27 +20,30 @@ if TYPE_CHECKING:
     from distributed import Client
 
 NAME = "emodask"
+_LIBRARIES = ("numpy", "zarr")
+_PARTS = {"emodask": None, "Python": 2, "numpy": 1, "zarr": 1}
+"""How many parts of a version have to agree; all of emodask's."""
 
 
 class PrepareWorker(WorkerPlugin):
-    """Refuses a worker with another emodask, and pins the threads of one with the same.
+    """Refuses a worker with other software, and pins the threads of one with the same.
 
     Parameters
     ----------
-    version : str
-        The client's.
+    wanted : mapping
+        What the client has, see :func:`installed`.
     """
 
-    name = NAME
-    idempotent = True
-
-    def __init__(self, version: str) -> None:
-        self.version = version
+    def __init__(self, wanted: Mapping[str, str]) -> None:
+        self.wanted = dict(wanted)
 
     def setup(self, worker: Any) -> None:
-        """Check and pin; a worker on which this raises does not start."""
-        if emodask.__version__ != self.version:
-            raise ClusterError(_mismatch(worker.address, emodask.__version__, self.version))
+        """Check and pin; a worker with other software says why in its log, and closes."""
+        difference = _difference(worker.address, installed(), self.wanted)
+        if difference:
+            # Dask logs what a plugin raises and lets the worker go on: it has to be closed.
+            worker.loop.add_callback(worker.close, nanny=True, reason="other software")
+            raise ClusterError(difference)
         pin_threads()
         # Ctrl-C reaches the whole process group; the client alone decides what then happens.
         # A worker in a thread of the client's process has no signals of its own: ValueError.
@@ -44,25 +51,66 @@ class PrepareWorker(WorkerPlugin):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def prepare_workers(client: Client) -> None:
-    """Prepare the workers that are there, and those that will come.
+def installed() -> dict[str, str]:
+    """What a worker must have as the client has it: the same emodask, compatible libraries."""
+    found = {"emodask": emodask.__version__, "Python": ".".join(map(str, sys.version_info[:2]))}
+    for package in _LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return _to_compare(found)
+
+
+@contextmanager
+def prepared_workers(client: Client) -> Iterator[None]:
+    """Prepare the workers that are there, and those that come while the block lasts.
 
     Raises
     ------
     ClusterError
-        If a worker has no emodask, or another version than the client.
+        If a worker has no emodask, another version than the client, or another generation of
+        Python, NumPy or Zarr.
     """
-    versions: Any = client.get_versions(packages=["emodask"])
+    wanted = installed()
+    versions: Any = client.get_versions(packages=["emodask", *_LIBRARIES])
     for address, found in versions["workers"].items():
-        version = found["packages"].get("emodask")
-        if version != emodask.__version__:
-            raise ClusterError(_mismatch(address, version, emodask.__version__))
-    client.register_plugin(PrepareWorker(emodask.__version__))
+        packages = {**found["packages"], "Python": found["host"]["python"]}
+        difference = _difference(address, _to_compare(packages), wanted)
+        if difference:
+            raise ClusterError(difference)
+    # Under a name of this client's own, and for its time alone: left behind on a scheduler that
+    # lives longer, it would close the workers of an emodask that is newer than this.
+    name = f"{NAME}-{client.id}"
+    client.register_plugin(PrepareWorker(wanted), name=name)
+    try:
+        yield
+    finally:
+        # The scheduler may be gone, or not answer: what it forgets then does not matter.
+        with contextlib.suppress(Exception):
+            if client.status == "running":
+                client.sync(
+                    client.scheduler.unregister_worker_plugin,  # type: ignore[union-attr]
+                    name=name,
+                    callback_timeout="5s",
+                )
 
 
-def _mismatch(address: str, found: str | None, wanted: str) -> str:
-    has = f"has emodask {found}" if found else "has no emodask"
-    return (
-        f"worker {address} {has}, and this command is emodask {wanted}; "
-        f"install emodask {wanted} where the workers run"
-    )
+def _to_compare(versions: Mapping[str, str | None]) -> dict[str, str]:
+    """Versions as far as they have to agree; what is not installed is left out."""
+    return {
+        name: ".".join(found.split(".")[: _PARTS[name]])
+        for name in _PARTS
+        if (found := versions.get(name))
+    }
+
+
+def _difference(address: str, found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+    """One line on the first thing that differs on a worker; empty if nothing does."""
+    for name, version_here in wanted.items():
+        there = found.get(name)
+        if there != version_here:
+            return (
+                f"worker {address} has {f'{name} {there}' if there else f'no {name}'}, and this "
+                f"command has {name} {version_here}; install {name} {version_here} where the "
+                "workers run"
+            )
+    return ""

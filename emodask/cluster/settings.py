@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from emodask.errors import UsageError
 
@@ -36,6 +36,12 @@ class Cluster(_Table):
             raise ValueError("less than 256 MiB; a worker's libraries alone need that much")
         return value
 
+    @model_validator(mode="after")
+    def _bounds(self) -> Cluster:
+        if self.workers and self.max_workers and self.max_workers < self.workers:
+            raise ValueError(f"max_workers is {self.max_workers}, below workers = {self.workers}")
+        return self
+
     @field_validator("worker_timeout")
     @classmethod
     def _time(cls, value: str | None) -> str | None:
@@ -59,7 +65,7 @@ class Kubernetes(_Table):
 
     image: str
     namespace: str | None = None
-    name: str = "emodask"
+    name: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)] = "emodask"
     env: dict[str, str] = {}
     cpu: str = "1"
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,9 +16,9 @@ from emodask.errors import ClusterError, UsageError
 from emodask.sources.location import reason
 
 _CAREFUL = {
-    # Blame a task after three dead workers, and give a worker that stopped answering up after one
+    # Blame a task after two dead workers, and give a worker that stopped answering up after one
     # minute: a batch takes seconds, and losing it costs no more than computing it again.
-    "distributed.scheduler.allowed-failures": (3, 2),
+    "distributed.scheduler.allowed-failures": (3, 1),
     "distributed.scheduler.worker-ttl": ("5 minutes", "60s"),
 }
 """Settings of schedulers that emodask starts: Dask's default, and ours in its place."""
@@ -76,21 +79,45 @@ def slurm_cluster(settings: ClusterSettings) -> Iterator[Any]:
     pins = [f"export {variable}=1" for variable in THREAD_VARIABLES]
     arguments["job_script_prologue"] = [*pins, *arguments.get("job_script_prologue", ())]
     try:
-        with dask.config.set(careful()), SLURMCluster(**arguments) as cluster:
-            _scale(cluster, settings)
-            yield cluster
-    except (TypeError, ValueError, FileNotFoundError, RuntimeError) as error:
-        raise ClusterError(
+        with dask.config.set(careful()):
+            cluster = SLURMCluster(**arguments)
+    except (TypeError, ValueError, OSError, RuntimeError) as error:
+        raise UsageError(
             f"Slurm: {reason(error)}; the [slurm] table of the cluster file is passed to "
-            "dask_jobqueue.SLURMCluster, and sbatch has to be on the PATH"
+            "dask_jobqueue.SLURMCluster"
         ) from error
+    with cluster:
+        _ask_slurm(cluster.job_script())
+        _scale(cluster, settings)
+        yield cluster
+
+
+def _ask_slurm(script: str) -> None:
+    """Have Slurm check a worker's job without submitting it: later, only a log would say no."""
+    try:
+        with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
+            file.write(script)
+            file.flush()
+            asked = subprocess.run(
+                ["sbatch", "--test-only", file.name], capture_output=True, text=True, check=False
+            )
+    except OSError as error:
+        raise UsageError("--scheduler slurm: there is no sbatch on the PATH") from error
+    if asked.returncode:
+        lines = [line.removeprefix("sbatch: error: ") for line in asked.stderr.splitlines()]
+        raise ClusterError(
+            f"Slurm refuses the workers' jobs: {'; '.join(lines)}; mend the [slurm] table of the "
+            "cluster file, or jobqueue.slurm in Dask's configuration"
+        )
 
 
 @contextmanager
 def kubernetes_cluster(settings: ClusterSettings) -> Iterator[Any]:
     """A DaskCluster of the Dask operator; it is deleted when the command ends."""
     try:
+        import kr8s
         from dask_kubernetes.operator import KubeCluster
+        from dask_kubernetes.operator.kubecluster.kubecluster import CreateMode
     except ImportError as error:
         raise UsageError(
             "--scheduler kubernetes needs: pip install 'emodask[kubernetes]'"
@@ -99,20 +126,22 @@ def kubernetes_cluster(settings: ClusterSettings) -> Iterator[Any]:
     spec = kubernetes_spec(settings)
     wanted = settings.kubernetes
     try:
-        with KubeCluster(
+        # Asked first: a KubeCluster that cannot reach it would try once more as Python ends.
+        kr8s.api().version()
+        cluster = KubeCluster(
             custom_cluster_spec=spec,
             namespace=wanted.namespace if wanted else None,
+            create_mode=CreateMode.CREATE_ONLY,
             quiet=True,
-        ) as cluster:
-            _scale(cluster, settings)
-            yield cluster
-    except (ClusterError, UsageError):
-        raise
+        )
     except Exception as error:  # kr8s, httpx and kubernetes have errors of their own
         raise ClusterError(
             f"Kubernetes: {reason(error)}; is there a kubeconfig, and the Dask operator in the "
             "cluster? deploy/kubernetes/README.md says how to install it"
         ) from error
+    with cluster:
+        _scale(cluster, settings)
+        yield cluster
 
 
 def kubernetes_spec(settings: ClusterSettings) -> dict[str, Any]:
@@ -123,6 +152,7 @@ def kubernetes_spec(settings: ClusterSettings) -> dict[str, Any]:
     UsageError
         If the cluster file has no ``[kubernetes]`` table: an image cannot be guessed.
     """
+    from dask.utils import parse_bytes
     from dask_kubernetes.operator import make_cluster_spec
 
     wanted = settings.kubernetes
@@ -131,10 +161,11 @@ def kubernetes_spec(settings: ClusterSettings) -> dict[str, Any]:
             "--scheduler kubernetes needs a cluster file (--cluster-config) with a table "
             '[kubernetes] and in it image = "..." with emodask installed'
         )
-    memory = settings.cluster.memory_limit or "4GiB"
-    amount = {"cpu": wanted.cpu, "memory": memory.removesuffix("B")}
+    memory = parse_bytes(settings.cluster.memory_limit or "4GiB")
+    amount = {"cpu": wanted.cpu, "memory": f"{memory >> 20}Mi"}
     spec: dict[str, Any] = make_cluster_spec(
-        wanted.name,
+        # Of this command alone: KubeCluster joins one of the same name, and deletes it in the end.
+        f"{wanted.name}-{secrets.token_hex(3)}",
         image=wanted.image,
         n_workers=settings.cluster.workers or settings.cluster.max_workers or 1,
         resources={"requests": amount, "limits": amount},

@@ -1,0 +1,201 @@
+"""Promises about clusters: every way in works or is refused in one line that says why."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import ExitStack
+
+import pytest
+
+import emodask
+from emodask.cluster import connect
+from emodask.cluster.settings import load_settings
+from emodask.cluster.starting import kubernetes_spec
+from emodask.errors import ClusterError, UsageError
+from emodask.extraction import extract
+from tests.cluster.processes import address, scheduler, worker
+from tests.test_extraction import stored
+
+
+def test_a_cluster_of_processes_is_joined_by_address_and_by_file(
+    corpus, small_job, small_store, tmp_path
+):
+    with ExitStack() as stack:
+        stack.enter_context(scheduler(tmp_path))
+        where = address(tmp_path)
+        for name in ("a", "b"):
+            stack.enter_context(worker(tmp_path, name=name))
+        with connect(where) as client:
+            client.wait_for_workers(2, timeout=60)
+            extract(small_job, f"{corpus}/*.zip", tmp_path / "s.zarr", client)
+        assert stored(tmp_path / "s.zarr") == stored(small_store.url)
+        with connect(f"file:{tmp_path / 'scheduler.json'}") as client:
+            summary = extract(small_job, f"{corpus}/*.zip", tmp_path / "s.zarr", client)
+        assert summary.computed == 0
+
+
+def test_workers_of_another_version_are_refused_by_name_now_and_later(tmp_path):
+    other = tmp_path / "path"
+    other.mkdir()
+    (other / "sitecustomize.py").write_text("import emodask\nemodask.__version__ = '0.0.9'\n")
+    with ExitStack() as stack:
+        stack.enter_context(scheduler(tmp_path))
+        where = address(tmp_path)
+        same = stack.enter_context(ExitStack())
+        same.enter_context(worker(tmp_path, name="same"))
+        with connect(where) as client:
+            late = worker(
+                tmp_path, "--no-nanny", name="late", environment={"PYTHONPATH": str(other)}
+            )
+            with late as process:
+                process.wait(60)
+                assert "has emodask 0.0.9" in (tmp_path / "late" / "late.log").read_text()
+                assert len(client.nthreads()) == 1
+    again = tmp_path / "again"
+    again.mkdir()
+    with ExitStack() as stack:
+        stack.enter_context(scheduler(again))
+        where = address(again)
+        stack.enter_context(
+            worker(again, "--no-nanny", name="other", environment={"PYTHONPATH": str(other)})
+        )
+        message = f"has emodask 0.0.9, and this command is emodask {emodask.__version__}"
+        with pytest.raises(ClusterError, match=message), connect(where):
+            pass
+
+
+def test_a_worker_that_is_started_again_is_prepared_again():
+    def prepared() -> tuple[str | None, bool]:
+        handler = signal.getsignal(signal.SIGINT)
+        return os.environ.get("OMP_NUM_THREADS"), handler == signal.SIG_IGN
+
+    with connect("local", workers=1) as client:
+        before = client.run(os.getpid)
+        assert list(client.run(prepared).values()) == [("1", True)]
+        client.run(os._exit, 1, on_error="ignore")
+        deadline = time.monotonic() + 60
+        while not (now := client.run(os.getpid, on_error="ignore")) or now == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert list(client.run(prepared).values()) == [("1", True)]
+
+
+def test_a_local_cluster_listens_on_loopback_alone_and_tells_its_dashboard():
+    told: list[str] = []
+    with connect("local", workers=1, tell=told.append) as client:
+        addresses = [client.scheduler.address, *client.nthreads()]
+        assert all("//127.0.0.1:" in found for found in addresses)
+    assert [line.split("//127.0.0.1:")[0] for line in told] == ["dashboard: http:"]
+
+
+def test_a_local_cluster_scales_between_its_bounds():
+    with connect("local", workers=1, max_workers=2) as client:
+        futures = client.map(time.sleep, [1.0] * 60, pure=False)
+        client.wait_for_workers(2, timeout=60)
+        client.cancel(futures)
+
+
+def test_a_scheduler_without_workers_is_named_after_a_bounded_wait(tmp_path):
+    config = tmp_path / "cluster.toml"
+    config.write_text('[cluster]\nworker_timeout = "1s"\n')
+    told: list[str] = []
+    with scheduler(tmp_path):
+        where = address(tmp_path)
+        with (
+            pytest.raises(ClusterError, match=f"{where}: the scheduler has no workers after 1s"),
+            connect(where, config=config, tell=told.append),
+        ):
+            pass
+    assert told == ["waiting for workers, 1s at most"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[cluster]\nworker = 3\n", "cluster.worker: unknown key; known keys: scheduler, workers"),
+        ("[clusters]\n", "clusters: unknown key; known keys: cluster, tls, slurm, kubernetes"),
+        ("[cluster]\nworkers = 0\n", "cluster.workers: .*greater than or equal to 1"),
+        ('[cluster]\nmemory_limit = "12 bananas"\n', "cluster.memory_limit"),
+        ('[cluster]\nmemory_limit = "1MB"\n', "less than 256 MiB"),
+        ('[tls]\nca = "a"\n', "tls.cert: Field required"),
+        ("[cluster\n", "not a cluster file that can be read"),
+    ],
+)
+def test_a_cluster_file_is_validated(tmp_path, text, message):
+    path = tmp_path / "cluster.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load_settings(path)
+
+
+def test_options_take_precedence_over_the_file_and_the_file_is_found(tmp_path, monkeypatch):
+    path = tmp_path / "cluster.toml"
+    path.write_text('[cluster]\nscheduler = "slurm"\nworkers = 8\nmemory_limit = "4GiB"\n')
+    monkeypatch.setenv("EMODASK_CLUSTER", str(path))
+    found = load_settings(workers=2).cluster
+    assert (found.scheduler, found.workers, found.memory_limit) == ("slurm", 2, "4GiB")
+    with pytest.raises(UsageError, match="No such file"):
+        load_settings(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "options", "message"),
+    [
+        ("somewhere", {}, "unknown scheduler 'somewhere'; use local, sync, slurm, kubernetes"),
+        ("tcp://127.0.0.1:1", {}, "no Dask scheduler answers there"),
+        ("tls://127.0.0.1:1", {}, r"belong into \[tls\]"),
+        ("tcp://127.0.0.1:1", {"workers": 2}, "--workers has no meaning with --scheduler tcp:"),
+        ("sync", {"memory_limit": "1GiB"}, "--memory-limit has no meaning with --scheduler sync"),
+        ("file:absent.json", {}, "absent.json: no scheduler file"),
+        ("kubernetes", {}, r"needs a cluster file .* \[kubernetes\]"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(scheduler, options, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=message), connect(scheduler, **options):
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "{}", '["a"]', "not json"])
+def test_a_broken_scheduler_file_is_refused(tmp_path, text):
+    path = tmp_path / "scheduler.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="not a scheduler file"), connect(f"file:{path}"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("module", "scheduler"), [("dask_jobqueue", "slurm"), ("dask_kubernetes", "kubernetes")]
+)
+def test_a_missing_extra_is_named(monkeypatch, module, scheduler):
+    monkeypatch.setitem(__import__("sys").modules, module, None)
+    monkeypatch.setitem(__import__("sys").modules, f"{module}.operator", None)
+    with (
+        pytest.raises(UsageError, match=rf"pip install 'emodask\[{scheduler}\]'"),
+        connect(scheduler),
+    ):
+        pass
+
+
+def test_the_kubernetes_resource_fits_the_operators_schema(tmp_path):
+    import jsonschema
+
+    from tests.cluster.kubernetes import operator_schema
+
+    path = tmp_path / "cluster.toml"
+    path.write_text(
+        '[cluster]\nworkers = 3\nmemory_limit = "4GiB"\n'
+        '[kubernetes]\nimage = "registry.example/emodask:1"\n[kubernetes.env]\nA = "b"\n'
+    )
+    spec = kubernetes_spec(load_settings(path))
+    jsonschema.validate(spec, operator_schema("daskcluster"))
+    container = spec["spec"]["worker"]["spec"]["containers"][0]
+    assert spec["spec"]["worker"]["replicas"] == 3
+    assert container["resources"]["limits"] == {"cpu": "1", "memory": "4Gi"}
+    assert {"name": "OMP_NUM_THREADS", "value": "1"} in container["env"]
+    assert container["args"][:4] == ["dask", "worker", "--nthreads", "1"]
+    spec["spec"]["worker"]["replica"] = 3
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(spec, operator_schema("daskcluster"))
