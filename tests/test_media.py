@@ -13,6 +13,8 @@ from hypothesis.extra import numpy as arrays
 
 from emodask.errors import MediaError
 from emodask.media import gray_frames, interpolate_frames, mono_samples, rgb_to_gray
+from emodask.media import video as video_module
+from tests.hostile.making import turned, video
 from tests.media_files import moving_bars, mp4, tone, wav
 from tests.oracles import frames as oracle
 
@@ -140,3 +142,56 @@ def test_every_truncation_of_a_video_is_refused_or_loses_few_frames():
             counts.append(0)
     assert counts[0] == 0
     assert all(count == 0 or count >= 12 for count in counts)
+
+
+@pytest.mark.parametrize("gray", ["rgb", "luma"])
+@pytest.mark.parametrize("frames", [3, 9, 24, 40])
+def test_a_video_too_long_to_hold_gives_the_same_frames(monkeypatch, gray, frames):
+    data = mp4(moving_bars(24))
+    whole = gray_frames(data, **SIZE, frames=frames, gray=gray)
+    monkeypatch.setattr(video_module, "MAX_HELD", 5 * 36 * 64 * 3)
+    assert np.array_equal(gray_frames(data, **SIZE, frames=frames, gray=gray), whole)
+
+
+def test_a_video_too_long_to_hold_is_refused_where_all_frames_are_wanted(monkeypatch):
+    monkeypatch.setattr(video_module, "MAX_HELD", 5 * 36 * 64 * 3)
+    with pytest.raises(MediaError, match=r"more than 5 frames of 64x36 pixels"):
+        gray_frames(mp4(moving_bars(24)), **SIZE)
+
+
+@pytest.mark.parametrize("gray", ["rgb", "luma"])
+def test_portrait_video_of_a_phone_comes_out_upright(gray):
+    shown = np.ascontiguousarray(np.rot90(moving_bars(8, 64, 36), 1, (1, 2)))
+    recorded = turned(mp4(shown), 0, 1, -1, 0)
+    upright = gray_frames(mp4(moving_bars(8, 64, 36)), height=64, width=36, gray=gray)
+    found = gray_frames(recorded, height=64, width=36, gray=gray).astype(float)
+    assert found.shape == upright.shape
+    assert np.abs(found - upright).mean() < 6
+
+
+@pytest.mark.parametrize(
+    ("codec", "container", "pixels"),
+    [("rawvideo", "avi", "gray"), ("rawvideo", "avi", "bgr24"), ("ffv1", "matroska", "yuv444p")],
+)
+def test_luma_follows_gray_whatever_the_layout_in_memory(codec, container, pixels):
+    data = video(moving_bars(6, 36, 50), codec, container, pixels)
+    luma = gray_frames(data, **SIZE, gray="luma")
+    assert np.corrcoef(luma.ravel(), gray_frames(data, **SIZE).ravel())[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("size", [2**31 - 1, 5_000, 20_000])
+def test_a_wav_shorter_than_it_declares_is_refused(size):
+    whole = wav(tone(0.1, 8000), 8000)
+    lie = whole[:40] + size.to_bytes(4, "little") + whole[44:]
+    if size >= 0x7FFF0000:  # what programs write that cannot seek back
+        assert mono_samples(lie, rate=8000).size == 800
+    else:
+        with pytest.raises(MediaError, match=f"declares {size} bytes of sound and 1600 are there"):
+            mono_samples(lie, rate=8000)
+
+
+def test_a_truncated_video_is_never_taken_for_a_shorter_one():
+    data = mp4(moving_bars(24))
+    for length in range(1, len(data), 97):
+        with pytest.raises(MediaError):
+            gray_frames(data[:length], **SIZE)

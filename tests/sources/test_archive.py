@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import struct
 import zipfile
 
@@ -172,3 +173,51 @@ def test_too_many_members_are_refused(tmp_path, monkeypatch):
     path = zip_of(tmp_path / "a.zip", {f"m{i}": b"x" for i in range(4)})
     with pytest.raises(SourceError, match="4 members, more than 3"):
         members(Location(str(path)))
+
+
+def test_a_member_that_its_local_header_names_otherwise_is_refused(tmp_path):
+    path = zip_of(tmp_path / "a.zip", {"one.wav": b"data"})
+    path.write_bytes(path.read_bytes().replace(b"one.wav", b"two.wav", 1))
+    with pytest.raises(MediaError, match=r"a\.zip/one\.wav: its local header names another file"):
+        members(Location(str(path)))[0].read()
+
+
+@pytest.mark.parametrize("name", ["a\nb.wav", "\x1b[2Jb.wav", "\u202eb.wav", "\x7f.wav"])
+def test_names_that_would_garble_a_terminal_are_refused_and_shown_escaped(tmp_path, name):
+    (member,) = members(Location(str(zip_of(tmp_path / "a.zip", {name: b"data"}))))
+    assert str(member).isprintable()
+    with pytest.raises(MediaError, match="cannot be printed") as refused:
+        member.read()
+    assert str(refused.value).isprintable()
+
+
+def test_a_long_name_is_shown_by_its_end(tmp_path):
+    name = "d" * 50_000 + "/03-01.wav"
+    (member,) = members(Location(str(zip_of(tmp_path / "a.zip", {name: b"data"}))))
+    assert member.read() == b"data"
+    assert str(member).endswith("ddd/03-01.wav")
+    assert len(str(member)) < len(str(tmp_path)) + 250
+
+
+def test_links_and_folders_that_hold_data_are_refused(tmp_path):
+    link = zipfile.ZipInfo("link.wav")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("folder/", "")
+        archive.writestr("file/", "data")
+    found = members(Location(str(tmp_path / "a.zip")))
+    assert [member.name for member in found] == ["link.wav", "file/"]
+    assert ["link" in (found[0].refusal() or ""), "folder" in (found[1].refusal() or "")] == [
+        True,
+        True,
+    ]
+
+
+def test_names_outside_ascii_are_read_however_they_are_coded(tmp_path):
+    path = tmp_path / "a.zip"
+    zip_of(path, {"é.wav": b"utf-8"})
+    assert members(Location(str(path)))[0].read() == b"utf-8"
+    zip_of(path, {"XY.wav": b"cp437"})
+    path.write_bytes(path.read_bytes().replace(b"XY.wav", b"\x82\xe1.wav"))
+    assert members(Location(str(path)))[0].read() == b"cp437"
