@@ -48,6 +48,8 @@ class StoreAddress:
         url = str(store)
         if not url.strip():
             raise StoreError("an empty store address; pass a path or a URL")
+        if url.startswith("file://"):
+            url = url.removeprefix("file://")
         if not is_url(url):
             url = str(Path(url).expanduser().absolute())
         return cls(url, tuple(sorted((options or {}).items())))

@@ -46,7 +46,8 @@ class ObjectStore:
         """The fsspec file system, with nothing remembered of earlier listings."""
         import fsspec
 
-        fs = fsspec.filesystem(self.url.partition("://")[0], **self.options)
+        protocol, mark, _ = self.url.partition("://")
+        fs = fsspec.filesystem(protocol if mark else "file", **self.options)
         fs.invalidate_cache()
         return fs
 
@@ -54,6 +55,8 @@ class ObjectStore:
         """Put the files of a folder below a prefix; its URL."""
         fs = self.filesystem()
         for path in sorted(folder.iterdir()):
+            if self.name == "local":
+                Path(self.url, prefix).mkdir(exist_ok=True)
             fs.pipe_file(f"{self.url}/{prefix}/{path.name}", path.read_bytes())
         return f"{self.url}/{prefix}"
 
@@ -90,8 +93,7 @@ def rclone(folder: Path) -> Iterator[ObjectStore]:
     command = [
         *(program("rclone", where=Path(sys.executable).parent), "serve", "s3"),
         *("--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY},{SECRET}"),
-        *("--force-path-style=true", "--config", "", "--vfs-cache-mode", "off"),
-        *("--dir-cache-time", "0s", served),
+        *("--force-path-style=true", "--config", "", served),
     ]
     log = folder / "rclone.log"
     with running(command, log) as process:
