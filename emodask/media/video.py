@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+import av
 import cv2
 import numba
 import numpy as np
@@ -13,7 +14,7 @@ from av.sidedata.sidedata import Type
 from av.stream import Disposition
 
 from emodask.errors import MediaError
-from emodask.media.decoding import VIDEO_DECODERS, decode, open_media
+from emodask.media.decoding import VIDEO_DECODERS, decode, open_media, why
 from emodask.media.limits import (
     MAX_FRAME_RATE,
     MAX_HELD,
@@ -173,7 +174,12 @@ def _frame_rate(stream: Any) -> float:
 
 def _scaled(frame: Any, size: tuple[int, int], gray: str) -> npt.NDArray[np.uint8]:
     """A frame of RGB or luma, (width, height) pixels, upright."""
-    plane = _luma(frame) if gray == "luma" else _as(frame, "rgb24").to_ndarray()
+    try:
+        plane = _luma(frame) if gray == "luma" else _as(frame, "rgb24").to_ndarray()
+    except (av.FFmpegError, ValueError, OSError) as error:
+        raise MediaError(
+            f"frames in pixel format {frame.format.name} cannot be converted: {why(error)}"
+        ) from error
     transposed, flip_y, flip_x = _orientation(frame)
     unturned = size[::-1] if transposed else size
     if plane.shape[1::-1] != unturned:

@@ -222,7 +222,7 @@ def members(archive: Location) -> list[Member]:
             raw_name=_raw_name(info),
         )
         for info in infos
-        if not (info.is_dir() and info.file_size == 0)
+        if not (info.filename.endswith("/") and info.file_size == 0)
     ]
 
 

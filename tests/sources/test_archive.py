@@ -221,3 +221,18 @@ def test_names_outside_ascii_are_read_however_they_are_coded(tmp_path):
     zip_of(path, {"XY.wav": b"cp437"})
     path.write_bytes(path.read_bytes().replace(b"XY.wav", b"\x82\xe1.wav"))
     assert members(Location(str(path)))[0].read() == b"cp437"
+
+
+def test_a_member_without_a_name_is_listed_as_such(tmp_path):
+    path = zip_of(tmp_path / "a.zip", {"x": b"data"})
+    content = path.read_bytes().replace(b"x", b"")
+    for signature, at in ((b"PK\3\4", 26), (b"PK\1\2", 28)):
+        start = content.index(signature) + at
+        content = content[:start] + b"\0\0" + content[start + 2 :]
+    end = content.index(b"PK\5\6")
+    directory = content.index(b"PK\1\2")
+    sizes = struct.pack("<LL", end - directory, directory)
+    path.write_bytes(content[: end + 12] + sizes + content[end + 20 :])
+    assert [(member.name, member.read()) for member in members(Location(str(path)))] == [
+        ("", b"data")
+    ]
