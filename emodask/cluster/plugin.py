@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from distributed.diagnostics.plugin import WorkerPlugin
@@ -71,9 +72,17 @@ def prepared_workers(client: Client) -> Iterator[None]:
         Python, NumPy or Zarr.
     """
     wanted = installed()
-    versions: Any = client.get_versions(packages=["emodask", *_LIBRARIES])
+    versions: Any = client.get_versions(packages=list(_LIBRARIES))
+    # A plugin would close workers that others may be using: asked before, and by what unpickles
+    # where there is no emodask. A checkout need not have the metadata that get_versions reads.
+    ours = client.run(resolve_name, "emodask:__version__", on_error="return")
     for address, found in versions["workers"].items():
         packages = {**found["packages"], "Python": found["host"]["python"]}
+        packages["emodask"] = ours.get(address)
+        if isinstance(packages["emodask"], ImportError):
+            packages["emodask"] = None
+        elif not isinstance(packages["emodask"], str):
+            continue  # it went away meanwhile
         difference = _difference(address, _to_compare(packages), wanted)
         if difference:
             raise ClusterError(difference)

@@ -110,7 +110,10 @@ def load_settings(path: str | Path | None = None, **options: Any) -> ClusterSett
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise UsageError(f"{found}: not a cluster file that can be read: {why}") from error
-    tables = {**tables, "cluster": {**tables.get("cluster", {}), **given}}
+    wanted = tables.get("cluster", {})
+    if not isinstance(wanted, dict):
+        raise UsageError(f"{found}: cluster: not a table; write [cluster]")
+    tables = {**tables, "cluster": {**wanted, **given}}
     try:
         return ClusterSettings(**tables)
     except ValidationError as error:
@@ -138,5 +141,8 @@ def _explain(error: ValidationError) -> str:
             lines.append(f"{place}: unknown key; known keys: {', '.join(table.model_fields)}")
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"{place}: {message} (found {problem['input']!r})")
+            found = problem["input"]
+            # A whole table is not shown, nor a variable's value: it may be a secret.
+            shown = isinstance(found, str | int | float) and "env" not in problem["loc"]
+            lines.append(f"{place}: {message}" + (f" (found {found!r})" if shown else ""))
     return "; ".join(lines)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import ExitStack
 
 import pytest
+from distributed import Client
 
 import emodask
 from emodask.cluster import connect
+from emodask.cluster.plugin import installed
 from emodask.cluster.settings import load_settings
 from emodask.cluster.starting import kubernetes_spec
 from emodask.errors import ClusterError, UsageError
@@ -61,9 +65,47 @@ def test_workers_of_another_version_are_refused_by_name_now_and_later(tmp_path):
         stack.enter_context(
             worker(again, "--no-nanny", name="other", environment={"PYTHONPATH": str(other)})
         )
-        message = f"has emodask 0.0.9, and this command is emodask {emodask.__version__}"
+        message = f"has emodask 0.0.9, and this command has emodask {emodask.__version__}"
         with pytest.raises(ClusterError, match=message), connect(where):
             pass
+        with Client(where) as client:
+            assert len(client.nthreads()) == 1, "a worker that others may use was closed"
+
+
+def test_a_worker_without_emodask_is_refused_by_name(tmp_path):
+    without = tmp_path / "path"
+    without.mkdir()
+    (without / "sitecustomize.py").write_text("import sys\nsys.modules['emodask'] = None\n")
+    with ExitStack() as stack:
+        stack.enter_context(scheduler(tmp_path))
+        where = address(tmp_path)
+        stack.enter_context(worker(tmp_path, environment={"PYTHONPATH": str(without)}))
+        message = f"has no emodask, .*; install emodask {emodask.__version__} where the workers"
+        with pytest.raises(ClusterError, match=message), connect(where):
+            pass
+
+
+def test_workers_with_another_generation_of_a_library_are_refused_by_name(tmp_path, monkeypatch):
+    here = installed()
+    assert set(here) == {"emodask", "Python", "numpy", "zarr"}
+    monkeypatch.setattr("emodask.cluster.plugin.installed", lambda: {**here, "zarr": "99"})
+    message = rf"worker tcp://\S+ has zarr {here['zarr']}, and this command has zarr 99; install"
+    with pytest.raises(ClusterError, match=message), connect("local", workers=1):
+        pass
+
+
+def test_nothing_of_a_command_stays_on_a_scheduler_that_outlives_it(tmp_path):
+    def prepared(dask_scheduler):
+        return [name for name in dask_scheduler.worker_plugins if "emodask" in name]
+
+    with ExitStack() as stack:
+        stack.enter_context(scheduler(tmp_path))
+        where = address(tmp_path)
+        stack.enter_context(worker(tmp_path))
+        with connect(where) as client:
+            assert len(client.run_on_scheduler(prepared)) == 1
+        with Client(where) as client:
+            assert client.run_on_scheduler(prepared) == []
 
 
 def test_a_worker_that_is_started_again_is_prepared_again():
@@ -121,6 +163,9 @@ def test_a_scheduler_without_workers_is_named_after_a_bounded_wait(tmp_path):
         ('[cluster]\nmemory_limit = "1MB"\n', "less than 256 MiB"),
         ('[tls]\nca = "a"\n', "tls.cert: Field required"),
         ("[cluster\n", "not a cluster file that can be read"),
+        ("cluster = 3\n", r"cluster: not a table; write \[cluster\]"),
+        ("[cluster]\nworkers = 4\nmax_workers = 2\n", "max_workers is 2, below workers = 4"),
+        ('[kubernetes]\nimage = "a"\nname = "A b"\n', "kubernetes.name: String should match"),
     ],
 )
 def test_a_cluster_file_is_validated(tmp_path, text, message):
@@ -193,9 +238,55 @@ def test_the_kubernetes_resource_fits_the_operators_schema(tmp_path):
     jsonschema.validate(spec, operator_schema("daskcluster"))
     container = spec["spec"]["worker"]["spec"]["containers"][0]
     assert spec["spec"]["worker"]["replicas"] == 3
-    assert container["resources"]["limits"] == {"cpu": "1", "memory": "4Gi"}
+    assert container["resources"]["limits"] == {"cpu": "1", "memory": "4096Mi"}
+    assert spec["metadata"]["name"] != kubernetes_spec(load_settings(path))["metadata"]["name"]
     assert {"name": "OMP_NUM_THREADS", "value": "1"} in container["env"]
     assert container["args"][:4] == ["dask", "worker", "--nthreads", "1"]
     spec["spec"]["worker"]["replica"] = 3
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(spec, operator_schema("daskcluster"))
+
+
+def test_the_pods_of_the_kubernetes_resource_are_valid(tmp_path):
+    import kubernetes_validate
+
+    path = tmp_path / "cluster.toml"
+    path.write_text(
+        '[cluster]\nmemory_limit = "2 gib"\n[kubernetes]\nimage = "registry.example/emodask:1"\n'
+    )
+    parts = kubernetes_spec(load_settings(path))["spec"]
+    version = kubernetes_validate.latest_version()
+    for part in ("scheduler", "worker"):
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": part},
+            "spec": parts[part]["spec"],
+        }
+        kubernetes_validate.validate(pod, version, strict=True)
+        pod["spec"]["containers"][0]["imagePullPolice"] = "Always"
+        with pytest.raises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate(pod, version, strict=True)
+    service = {"apiVersion": "v1", "kind": "Service", "spec": parts["scheduler"]["service"]}
+    kubernetes_validate.validate(service, version, strict=True)
+
+
+def test_kubernetes_without_a_kubeconfig_is_said_in_one_line(corpus, tmp_path):
+    (tmp_path / "cluster.toml").write_text('[kubernetes]\nimage = "registry.example/emodask:1"\n')
+    command = [sys.executable, "-m", "emodask", "extract", "spline", "--scheduler", "kubernetes"]
+    command += ["--source", f"{corpus}/*.zip", "--store", "s.zarr"]
+    command += ["--cluster-config", "cluster.toml"]
+    absent = {"HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "absent")}
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, **absent},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("emodask: Kubernetes: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "s.zarr").exists()
