@@ -29,7 +29,7 @@ from tests.hostile import Case, corpus, write
 from tests.hostile.making import plain, voice
 from tests.media_files import mp4, tone, zip_of
 
-MEMORY = 600 << 20
+MEMORY = 300 << 20
 """Bytes that reading the whole corpus may take beyond what the libraries need."""
 
 
