@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+import dask
 import pytest
 import trustme
 
@@ -50,6 +51,13 @@ def test_an_encrypted_cluster_takes_those_with_its_certificates_alone(
             client.wait_for_workers(2, timeout=60)
             extract(small_job, f"{corpus}/*.zip", tmp_path / "s.zarr", client)
         assert stored(tmp_path / "s.zarr") == stored(small_store.url)
+        dasks_own = {
+            "distributed.comm.tls.ca-file": str(ours["ca"]),
+            "distributed.comm.tls.client.cert": str(ours["cert"]),
+            "distributed.comm.tls.client.key": str(ours["key"]),
+        }
+        with dask.config.set(dasks_own), connect(where) as client:
+            assert len(client.nthreads()) == 2
         foreign = cluster_file(tmp_path / "foreign.toml", certificates(tmp_path, "foreign-"))
         for options in ({}, {"config": foreign}):
             with (
