@@ -1,4 +1,4 @@
-"""Commands of containers, run as plain processes: names of services and their ports become loopback's."""
+"""Commands of containers, run as plain processes: services and ports become loopback's."""
 
 from __future__ import annotations
 
@@ -50,6 +50,8 @@ class Loopback:
         )
         if text == "0.0.0.0":
             return "127.0.0.1"
+        if text.startswith(str(self.folder)):
+            return text
         for inside, here in self.paths.items():
             if text == inside or text.startswith(f"{inside}/"):
                 return str(here) + text[len(inside) :]
@@ -70,7 +72,7 @@ class Loopback:
         return self.ports.setdefault(inside, free_port())
 
     def environment(self, variables: Mapping[str, Any]) -> dict[str, str]:
-        """What a container would have: the image's own and these, nothing of this machine's user."""
+        """What a container would have: nothing of the user who runs the tests, and these."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(_HIDDEN)}
         kept |= {"PATH": f"{BIN}{os.pathsep}{kept['PATH']}", "HOME": str(self.folder)}
         kept |= {"COLUMNS": "200", "RCLONE_CONFIG": "", "OMP_NUM_THREADS": "1"}

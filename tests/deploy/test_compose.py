@@ -1,4 +1,4 @@
-"""Promises of the Compose file: it is valid, refuses to start without a secret, and its job ends."""
+"""Promises of the Compose file: valid, nothing without a secret, and its job ends."""
 
 from __future__ import annotations
 
