@@ -41,6 +41,23 @@ def scrub(text: str) -> str:
     return _NAMED.sub(r"\1\2***\2", text)
 
 
+def clean_cause(error: BaseException) -> BaseException | None:
+    """What an error may be raised from: itself, or nothing where a traceback would tell secrets.
+
+    Examples
+    --------
+    >>> clean_cause(FileNotFoundError("http://me:hush@host/a.zip")) is None
+    True
+    >>> clean_cause(TimeoutError("too slow"))
+    TimeoutError('too slow')
+    """
+    shown = "".join(traceback.format_exception_only(error))
+    if scrub(shown) != shown:
+        return None
+    following = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return error if following is None or clean_cause(following) is not None else None
+
+
 def scrubbed_traceback(error: BaseException) -> str:
     """The traceback of an error and of its causes, as Python prints it."""
     return scrub("".join(traceback.format_exception(error)))

@@ -71,9 +71,8 @@ def _in_words(app: Callable[..., Any]) -> int:
         return error.exit_code
     except Exception as error:
         if os.environ.get("EMODASK_DEBUG"):
-            from emodask.scrubbing import scrubbed_traceback
-
-            sys.stderr.write(scrubbed_traceback(error))
+            sys.excepthook = _show_without_secrets
+            raise
         sys.stderr.write(f"emodask: {_unexpected(error)}\n")
         return 1
     except KeyboardInterrupt:
@@ -116,6 +115,12 @@ def _as_events(app: Callable[..., Any]) -> int:
     if code in (INTERRUPTED, TERMINATED):
         log_event("stopped", STOPPED, level=logging.WARNING, exit_code=code)
     return code
+
+
+def _show_without_secrets(kind: object, error: BaseException, trace: object) -> None:
+    from emodask.scrubbing import scrubbed_traceback
+
+    sys.stderr.write(scrubbed_traceback(error))
 
 
 def _debugging(error: Exception) -> dict[str, str]:
