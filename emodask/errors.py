@@ -42,6 +42,10 @@ class UnreachableError(SourceError):
     exit_code = 1
 
 
+class DownloadError(EmodaskError):
+    """A file that could not be fetched whole and right, or has no place to go."""
+
+
 class ClusterError(EmodaskError):
     """A scheduler or workers that went away, or are not what the job needs."""
 

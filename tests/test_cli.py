@@ -15,6 +15,7 @@ from tests.test_extraction import as_toml
 
 COMMANDS = [
     "scan",
+    "download",
     "extract",
     "info",
     "verify",
