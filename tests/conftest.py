@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import dask
 import pytest
 from hypothesis import settings
 
@@ -19,6 +21,15 @@ ROOT = Path(__file__).parent.parent
 # Kernels compile in the first example: time says nothing here.
 settings.register_profile("emodask", deadline=None)
 settings.load_profile("emodask")
+
+
+@pytest.fixture(autouse=True)
+def _no_client_is_left_behind() -> Iterator[None]:
+    """Fail the test that leaves a Dask client as the default: later ones would compute on it."""
+    yield
+    left = dask.config.get("scheduler", None)
+    dask.config.set(scheduler=None)
+    assert left is None, f"this test leaves scheduler={left!r} in Dask's configuration"
 
 
 @pytest.fixture(scope="session")

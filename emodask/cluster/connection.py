@@ -89,6 +89,7 @@ def connect(
             _refuse_worker_options(settings)
             client = _join(kind, settings)
         stack.enter_context(client)
+        stack.enter_context(client.as_current())
         _quieten()
         patience = settings.cluster.worker_timeout or _PATIENCE.get(kind, "60s")
         _wait_for_a_worker(client, patience, tell or (lambda line: None))
@@ -118,7 +119,8 @@ def _refuse_worker_options(settings: ClusterSettings) -> None:
 def _client(target: Any, **options: Any) -> Client:
     from distributed import Client
 
-    return Client(target, timeout="10s", **options)
+    # One that fails to connect would stay the default, for good: it becomes so once connected.
+    return Client(target, timeout="10s", set_as_default=False, **options)
 
 
 def _join(scheduler: str, settings: ClusterSettings) -> Client:
@@ -191,8 +193,8 @@ def _quieten() -> None:
 def current_client() -> Client | None:
     """The client that the caller has made and that is still connected, if any."""
     try:
-        from distributed import default_client
+        from distributed import Client
 
-        return default_client()
+        return Client.current()
     except ValueError:
         return None
