@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
-from emodask.errors import SourceError
-from emodask.sources.archive import Member, members
+from emodask.errors import MediaError, SourceError
+from emodask.sources.archive import MAX_MEMBER_SIZE, Member, members
 from emodask.sources.location import Location, StorageOptions, expand, redact
 from emodask.sources.manifest import read_manifest
 from emodask.sources.names import Kind, NameRejected, parse_name
@@ -50,7 +50,19 @@ class MediaFile:
         return str(self).removeprefix(self.folder)
 
     def read(self) -> bytes:
-        """All bytes of the file, fetched in one read."""
+        """All bytes of the file, fetched in one read.
+
+        Raises
+        ------
+        MediaError
+            If it is larger than any clip can be, or not what its archive declares.
+        SourceError
+            If it is not there any more; UnreachableError if the server does not answer.
+        """
+        if isinstance(self.where, Location) and (size := self.where.size()) > MAX_MEMBER_SIZE:
+            raise MediaError(
+                f"{self}: {size} bytes, more than {MAX_MEMBER_SIZE}; cut it into clips"
+            )
         return self.where.read()
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emodask.errors import SourceError
+from emodask.errors import MediaError, SourceError
+from emodask.sources.archive import MAX_MEMBER_SIZE
 from emodask.sources.catalogue import Catalogue, Clip, scan
 from emodask.sources.location import expand, redact
 from tests.media_files import zip_of
@@ -142,3 +143,12 @@ def test_selection_keeps_exactly_the_emotions_and_channels_asked_for(found, emot
     chosen = Catalogue(tuple(found)).select(emotions, channels).clips
     assert all(c.emotion in emotions and c.channel in {0, *channels} for c in chosen)
     assert all(c in chosen for c in found if c.emotion in emotions and c.channel in {0, *channels})
+
+
+def test_a_file_larger_than_any_clip_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "03-01-05-01-01-01-01.wav"
+    with path.open("wb") as sparse:
+        sparse.truncate(MAX_MEMBER_SIZE + 1)
+    (clip,) = scan(str(path)).clips
+    with pytest.raises(MediaError, match="cut it into clips"):
+        clip.media[0].read()
