@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,9 +23,10 @@ from emodask.batches import plan_batches
 from emodask.display.log_lines import JsonFormatter
 from emodask.errors import EmodaskError
 from emodask.scrubbing import scrub
+from emodask.sources import retry
 from emodask.sources.catalogue import Clip, MediaFile, scan
 from emodask.sources.location import Location
-from emodask.store import StoreAddress
+from emodask.store import StoreAddress, describe
 from tests.cluster.processes import address, scheduler, worker
 from tests.media_files import tone, wav, zip_of
 from tests.servers.processes import free_port
@@ -345,3 +347,14 @@ def test_the_traceback_of_an_unexpected_error_is_shown_without_secrets(place):
     assert "in broken" in said
     assert "RuntimeError: https://host/x broke" in said
     assert found(place) == []
+
+
+@pytest.mark.parametrize("path", ["absent.zip", "forbidden.zip", "failing.zip"])
+def test_tracebacks_of_what_servers_refuse_show_no_secret(site, path, monkeypatch):
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.0)
+    where = Location(site.url(path))
+    for attempt in (where.read, where.size, lambda: describe(where.url)):
+        with pytest.raises(EmodaskError) as failure:
+            attempt()
+        trace = "".join(traceback.format_exception(failure.value))
+        assert not any(form in trace for form in FORMS), trace

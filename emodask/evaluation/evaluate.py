@@ -36,6 +36,7 @@ from emodask.models.system import (
     model_features,
     reduce,
 )
+from emodask.scrubbing import clean_cause
 from emodask.sources.folder import Folder
 from emodask.sources.location import StorageOptions, reason
 from emodask.sources.names import is_clip_id
@@ -279,7 +280,7 @@ def _write_files(
     except Exception as error:  # each protocol has errors of its own
         raise EvaluationError(
             f"{place.address}: the report cannot be written: {reason(error)}"
-        ) from error
+        ) from clean_cause(error)
     write_report(metrics, folder, storage_options)
 
 

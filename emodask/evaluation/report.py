@@ -23,6 +23,7 @@ from emodask.evaluation.results import (
     percent,
     rows,
 )
+from emodask.scrubbing import clean_cause
 from emodask.sources.folder import Folder
 from emodask.sources.location import reason
 
@@ -261,5 +262,5 @@ def write_report(
     except Exception as error:  # each protocol has errors of its own
         raise EvaluationError(
             f"{place.address}: the report cannot be written: {reason(error)}"
-        ) from error
+        ) from clean_cause(error)
     return f"{place.path}/{PAGE}"

@@ -15,6 +15,7 @@ from emodask.errors import BundleError, EmodaskError
 from emodask.features import family
 from emodask.job import Job, parse_job
 from emodask.models.system import FittedModel
+from emodask.scrubbing import clean_cause
 from emodask.sources.folder import Folder
 from emodask.sources.location import StorageOptions, reason
 from emodask.sources.names import MODALITIES, Modality
@@ -93,7 +94,9 @@ def save_bundle(
         }
         place.write(_INDEX, (json.dumps(index, indent=1) + "\n").encode())
     except Exception as error:  # each protocol has errors of its own
-        raise BundleError(f"{place.address}: cannot be written: {reason(error)}") from error
+        raise BundleError(f"{place.address}: cannot be written: {reason(error)}") from clean_cause(
+            error
+        )
 
 
 def load_bundle(folder: str | Path, storage_options: StorageOptions | None = None) -> Bundle:
@@ -117,7 +120,9 @@ def load_bundle(folder: str | Path, storage_options: StorageOptions | None = Non
             f"{where}: not a bundle (no {_INDEX}); write one with 'emodask fit'"
         ) from None
     except Exception as error:  # each protocol has errors of its own
-        raise BundleError(f"{where}: {_INDEX} cannot be read: {reason(error)}") from error
+        raise BundleError(f"{where}: {_INDEX} cannot be read: {reason(error)}") from clean_cause(
+            error
+        )
     if not isinstance(index, dict) or index.get("format") != FORMAT:
         raise BundleError(f"{where}: not a bundle of format {FORMAT}")
     try:
@@ -138,4 +143,6 @@ def load_bundle(folder: str | Path, storage_options: StorageOptions | None = Non
     except EmodaskError:
         raise
     except Exception as error:
-        raise BundleError(f"{where}: damaged: {type(error).__name__}: {reason(error)}") from error
+        raise BundleError(
+            f"{where}: damaged: {type(error).__name__}: {reason(error)}"
+        ) from clean_cause(error)

@@ -11,6 +11,7 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from emodask.errors import EmodaskError, SourceError, UnreachableError
+from emodask.scrubbing import clean_cause
 from emodask.sources.addresses import StorageOptions as StorageOptions
 from emodask.sources.addresses import is_url as is_url
 from emodask.sources.addresses import options_for
@@ -42,7 +43,7 @@ def open_filesystem(
     except ImportError as error:
         raise SourceError(f"{redact(url)}: {missing_package(url, error)}") from error
     except Exception as error:
-        raise SourceError(f"{redact(url)}: {reason(error)}") from error
+        raise SourceError(f"{redact(url)}: {reason(error)}") from clean_cause(error)
 
 
 def missing_package(url: str, error: ImportError) -> str:
@@ -137,7 +138,7 @@ class Location:
             raise
         except Exception as error:  # each protocol has errors of its own
             kind = UnreachableError if is_transient(error) else SourceError
-            raise kind(f"{self}: {failed}: {reason(error)}") from error
+            raise kind(f"{self}: {failed}: {reason(error)}") from clean_cause(error)
 
 
 def _fetch(fs: Any, path: str, start: int | None, end: int | None) -> bytes:

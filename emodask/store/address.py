@@ -14,6 +14,7 @@ from zarr.abc.store import Store as ZarrStore
 from zarr.storage import FsspecStore, LocalStore
 
 from emodask.errors import SourceError, StoreError
+from emodask.scrubbing import clean_cause
 from emodask.sources.addresses import StorageOptions, is_url, options_for, redact
 from emodask.sources.location import missing_package, open_filesystem, reason
 from emodask.sources.retry import retrying
@@ -71,7 +72,7 @@ class StoreAddress:
         except ImportError as error:
             raise StoreError(f"{self}: {missing_package(self.url, error)}") from error
         except Exception as error:  # each file system refuses options in words of its own
-            raise StoreError(f"{self}: {reason(error)}") from error
+            raise StoreError(f"{self}: {reason(error)}") from clean_cause(error)
         return RetryingStore(found, str(self))
 
 
@@ -89,7 +90,7 @@ def existing(address: StoreAddress) -> dict[str, Any] | None:
     except StoreError:
         raise
     except Exception as error:
-        raise StoreError(f"{address}: cannot be opened: {reason(error)}") from error
+        raise StoreError(f"{address}: cannot be opened: {reason(error)}") from clean_cause(error)
     ours = group.attrs.get("emodask")
     if not isinstance(ours, dict):
         raise StoreError(
@@ -120,9 +121,9 @@ def _is_empty(address: StoreAddress) -> bool:
     try:
         return retrying(look)
     except SourceError as error:
-        raise StoreError(str(error)) from error
+        raise StoreError(str(error)) from clean_cause(error)
     except Exception as error:
-        raise StoreError(f"{address}: cannot be listed: {reason(error)}") from error
+        raise StoreError(f"{address}: cannot be listed: {reason(error)}") from clean_cause(error)
 
 
 def open_group(address: StoreAddress, mode: str = "r") -> zarr.Group:

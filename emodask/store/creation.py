@@ -20,6 +20,7 @@ from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.sync import sync
 
 from emodask.errors import StoreError
+from emodask.scrubbing import clean_cause
 from emodask.sources.location import is_url, reason
 from emodask.store.address import MARKER, ROOT, StoreAddress
 
@@ -48,7 +49,7 @@ def create(address: StoreAddress, objects: Mapping[str, Buffer]) -> None:
     try:
         sync(_create(address, address.zarr_store(), objects))
     except OSError as error:
-        raise StoreError(f"{address}: cannot be written: {reason(error)}") from error
+        raise StoreError(f"{address}: cannot be written: {reason(error)}") from clean_cause(error)
 
 
 async def _create(address: StoreAddress, store: ZarrStore, objects: Mapping[str, Buffer]) -> None:

@@ -10,6 +10,7 @@ from zarr.abc.store import Store as ZarrStore
 from zarr.storage import LocalStore, WrapperStore
 
 from emodask.errors import EmodaskError, StoreError
+from emodask.scrubbing import clean_cause
 from emodask.sources.faults import reason
 from emodask.sources.retry import retrying_async
 
@@ -61,7 +62,7 @@ class RetryingStore(WrapperStore[ZarrStore]):
             if not _of_storage(error):
                 raise
             where = f"{self.address}/{key}" if key else self.address
-            raise StoreError(f"{where}: {failed}: {reason(error)}") from error
+            raise StoreError(f"{where}: {failed}: {reason(error)}") from clean_cause(error)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -97,7 +98,9 @@ class RetryingStore(WrapperStore[ZarrStore]):
         except FileNotFoundError:
             raise
         except Exception as error:
-            raise StoreError(f"{self.address}/{key}: cannot be read: {reason(error)}") from error
+            raise StoreError(
+                f"{self.address}/{key}: cannot be read: {reason(error)}"
+            ) from clean_cause(error)
 
     async def is_empty(self, prefix: str) -> bool:
         """Whether nothing lies below a prefix."""
