@@ -27,7 +27,7 @@ def test_python_examples_run(small_store, tmp_path, monkeypatch):
     (tmp_path / "emodask-demo").mkdir()
     (tmp_path / "emodask-demo" / "store.zarr").symlink_to(small_store.url)
     monkeypatch.chdir(tmp_path)
-    examples = blocks("python")
+    examples = [block for block in blocks("python") if "s3://" not in block]
     assert len(examples) >= 2
     for example in examples:
         exec(compile(example, "README", "exec"), {})

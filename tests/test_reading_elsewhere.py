@@ -1,0 +1,72 @@
+"""A store in a bucket is read as the README says, where neither emodask nor Dask is installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import emodask
+from tests.servers.object_stores import KEY, SECRET
+from tests.test_readme import ROOT, blocks
+
+PACKAGES = ("xarray", "zarr", "s3fs")
+
+
+@pytest.fixture(scope="module")
+def fresh_python(tmp_path_factory):
+    """A Python with nothing but xarray, zarr and s3fs, of the versions that the tests pin."""
+    folder = tmp_path_factory.mktemp("fresh")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=120)
+    python = folder / "bin" / "python"
+    pins = ("--constraint", ROOT / "tests" / "constraints.txt")
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *pins]
+    done = subprocess.run([*install, *PACKAGES], capture_output=True, text=True, timeout=400)
+    if done.returncode:
+        message = f"pip cannot install {', '.join(PACKAGES)}: {done.stderr[-500:]}"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return python
+
+
+def test_the_readme_reads_a_bucket_with_xarray_zarr_and_s3fs_alone(
+    fresh_python, rclone, small_store, tmp_path
+):
+    (example,) = [block for block in blocks("python") if "s3://" in block]
+    fs = rclone.filesystem()
+    fs.mkdir("results")
+    fs.put(small_store.url, "s3://results/spline/store.zarr", recursive=True)
+
+    absent = "import importlib.util as u; print(u.find_spec('emodask'), u.find_spec('dask'))"
+    ran = [
+        subprocess.run(
+            [fresh_python, "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=tmp_path,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(tmp_path),
+                "AWS_ACCESS_KEY_ID": KEY,
+                "AWS_SECRET_ACCESS_KEY": SECRET,
+                "AWS_ENDPOINT_URL": rclone.endpoint,
+                # rclone answers range reads with the checksum of the whole object
+                "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+            },
+        )
+        for code in (absent, example)
+    ]
+    assert [done.returncode for done in ran] == [0, 0], ran[-1].stderr[-3000:]
+    assert ran[0].stdout.split() == ["None", "None"]
+
+    here = emodask.open(Path(small_store.url))
+    angry = here.isel(clip=(here.emotion == 5).values)
+    expected = angry.spline.sel(feature="noise/mfcc_0").mean("clip").values
+    found = np.array(ran[1].stdout.replace("[", " ").replace("]", " ").split(), float)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
