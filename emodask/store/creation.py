@@ -107,7 +107,7 @@ def sweep(address: StoreAddress) -> None:
         if await store.exists(MARKER):
             await _delete_marker(store)
 
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, StoreError):
         sync(_sweep())
     if is_url(address.url):
         return

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install the servers that tests start on loopback: Ceph and Slurm from Debian, Azurite from npm.
+# Install what tests start on loopback: Ceph and Slurm from Debian, Azurite from npm; and shellcheck.
 # (rclone and the GCS emulator come from PyPI with emodask's test extra.) Quick the second time.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -8,6 +8,7 @@ azurite_version=3.35.0
 packages=(
     ceph-base ceph-common ceph-mgr ceph-mon ceph-osd radosgw
     munge slurm-wlm slurmctld slurmd
+    shellcheck
     npm
 )
 
