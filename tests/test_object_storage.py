@@ -110,15 +110,17 @@ def test_resume_after_a_stop_computes_only_what_is_left(place, corpus, small_job
     assert arrays(StoreAddress.of(address, place.options)) == arrays(small_store)
 
 
-def test_verify_finds_a_flipped_byte_in_a_chunk(place, corpus, small_job):
-    sources, url = place.upload(corpus, "corpus"), f"{place.url}/flipped.zarr"
-    extract(small_job, f"{sources}/*Actor_01.zip", url, storage_options=place.options)
-    fs = place.filesystem()
-    chunk = f"{url}/checksum/c/0"
-    data = bytearray(fs.cat_file(chunk))
-    data[len(data) // 2] ^= 1
-    fs.pipe_file(chunk, bytes(data))
-    assert verify(url, place.options).damage
+@pytest.mark.parametrize("chunk", ["checksum/c/0", "hog3d/c/0/0/0/0/0/0", "spline/c/0/0/0"])
+def test_verify_finds_a_flipped_byte_in_a_chunk(place, written, chunk):
+    fs, where = place.filesystem(), f"{written.url}/{chunk}"
+    sound = fs.cat_file(where)
+    flipped = bytearray(sound)
+    flipped[len(flipped) // 2] ^= 1
+    fs.pipe_file(where, bytes(flipped))
+    damage = verify(written.url, place.options).damage
+    fs.pipe_file(where, sound)
+    assert damage
+    assert not verify(written.url, place.options).damage
 
 
 def test_globs_and_folders_list_what_lies_there(place, corpus):
@@ -145,14 +147,15 @@ def test_a_whole_run_from_bucket_to_bucket_and_a_prediction(name, request, corpu
     scheduler = ["--scheduler", "local", "--workers", "2"] if name == "rclone" else []
     command = ["run", job, "--source", f"{sources}/*.zip", "--out", out, *scheduler]
     done = cli(*command, *store.arguments())
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     fs = store.filesystem()
     metrics = json.loads(fs.cat_file(f"{out}/report/metrics.json"))
     assert "loso" in metrics["protocols"]
     assert b"<html" in fs.cat_file(f"{out}/report/index.html")
     assert fs.exists(f"{out}/bundle/bundle.json")
     for word in ("info", "verify"):
-        assert cli(word, f"{out}/store.zarr", *store.arguments()).returncode == 0
+        shown = cli(word, f"{out}/store.zarr", *store.arguments())
+        assert (shown.returncode, shown.stderr) == (0, "")
     verdicts = predict(f"{out}/bundle", [f"{sources}/*Actor_01.zip"], store.options)
     assert len(verdicts) == 8
     said = done.stdout + done.stderr

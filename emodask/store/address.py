@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,22 @@ class StoreAddress:
             raise StoreError(f"{self}: {missing_package(self.url, error)}") from error
         except Exception as error:  # each file system refuses options in words of its own
             raise StoreError(f"{self}: {reason(error)}") from clean_cause(error)
+        _end_quietly(found.fs)
         return RetryingStore(found, str(self))
+
+
+def _end_quietly(fs: Any) -> None:
+    """Call off what adlfs would do at exit on an event loop that an asynchronous one has not.
+
+    It would fail, with a traceback after the last line of each command; the process that ends
+    closes the connections.
+    """
+    from fsspec.asyn import sync
+
+    for finalizer in list(getattr(weakref.finalize, "_registry", ())):
+        watched, does, arguments, _ = finalizer.peek() or (None, None, (), {})
+        if watched is fs and does is sync and arguments[0] is None:
+            finalizer.detach()
 
 
 def existing(address: StoreAddress) -> dict[str, Any] | None:
