@@ -1,7 +1,8 @@
-"""A download as a terminal shows it: its plan, a bar for each file in flight, its end."""
+"""A download as a terminal shows it, and as events: its plan, files in flight, its end."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from emodask.display.events import EVERY
+from emodask.display.log_lines import log_event
 from emodask.display.wording import clock, plural
 from emodask.sources.download import RAVDESS, size_text
 
@@ -31,12 +34,10 @@ LICENCE = (
     "(2018) The Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS). "
     "PLoS ONE 13(5): e0196391."
 )
-_EVERY = 10.0
-"""Seconds between lines where there are no bars."""
 
 
-def show_plan(console: Console, plan: DownloadPlan) -> None:
-    """Print every wanted file, its size, and whether it is there."""
+def _table(plan: DownloadPlan) -> Table:
+    """Every wanted file, its size, and whether it is there."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("file", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
@@ -44,31 +45,23 @@ def show_plan(console: Console, plan: DownloadPlan) -> None:
     for planned in plan.files:
         state = f"{size_text(planned.present)} here" if planned.state == "part" else planned.state
         table.add_row(escape(planned.file.name), size_text(planned.file.size), state)
-    console.print(table)
-    console.print(plan_line(plan), markup=False, soft_wrap=True)
+    return table
 
 
-def plan_line(plan: DownloadPlan) -> str:
-    """What is to be fetched to where, and what fits there."""
+def _sum(plan: DownloadPlan) -> str:
+    """What is to be fetched to where, and what is free there."""
+    if not plan.to_fetch:
+        return f"nothing to fetch: {plural(len(plan.files), 'file')} in {plan.dest}"
     there = len(plan.files) - len(plan.to_fetch)
     free = "" if plan.free is None else f"; {size_text(plan.free)} free"
     already = f" ({plural(there, 'file')} already there)" if there else ""
     count = plural(len(plan.to_fetch), "file")
-    return f"{size_text(plan.missing)} in {count} to {plan.dest}{already}{free}."
+    return f"{size_text(plan.missing)} in {count} to {plan.dest}{already}{free}"
 
 
-def show_download(console: Console, summary: DownloadSummary, record: str) -> None:
-    """Print how a download ended, and under which licence its files are."""
-    for name, why in summary.failed:
-        console.print(f"[red]failed[/red] {escape(name)}: {escape(why)}", soft_wrap=True)
-    parts = [f"{plural(len(summary.fetched), 'file')} fetched, MD5 right"]
-    if summary.there:
-        parts.append(f"{len(summary.there)} there before")
-    if summary.failed:
-        parts.append(f"{len(summary.failed)} failed; run the same command to try again")
-    console.print(", ".join(parts))
-    if record == RAVDESS:
-        console.print(LICENCE, markup=False)
+def _left_by(plan: DownloadPlan) -> str:
+    kept = "partial files (.part) are kept" if plan.place.resumes else "uploads are withdrawn"
+    return f"whole files stay in {plan.dest}; {kept}"
 
 
 class DownloadReporter:
@@ -84,6 +77,36 @@ class DownloadReporter:
         self._done = 0
         self._brought = 0
         self._began = self._last_line = time.monotonic()
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Show that the record is asked for, and what is there already is checked."""
+        with self._console.status("asking Zenodo, and checking what is here"):
+            yield
+
+    def planned(self, plan: DownloadPlan, every_file: bool) -> None:
+        """Show what is to be done."""
+        if every_file:
+            self._console.print(_table(plan))
+        self._say(_sum(plan))
+
+    def interrupted(self, plan: DownloadPlan) -> None:
+        """Say what is left after Ctrl-C."""
+        self._say(_left_by(plan))
+
+    def ended(self, summary: DownloadSummary, record: str) -> None:
+        """Say how it ended, and under which licence the files are."""
+        for name, why in summary.failed:
+            self._console.print(f"[red]failed[/red] {escape(name)}: {escape(why)}", soft_wrap=True)
+        fetched, there, failed = map(len, (summary.fetched, summary.there, summary.failed))
+        parts = [f"{plural(fetched, 'file')} fetched, MD5 right"] if fetched else []
+        if there:
+            parts.append(f"{plural(there, 'file')} there before, MD5 right")
+        if failed:
+            parts.append(f"{plural(failed, 'file')} failed: run the same command to try again")
+        self._say("; ".join(parts))
+        if record == RAVDESS:
+            self._console.print(LICENCE, markup=False)
 
     @contextmanager
     def bars(self, plan: DownloadPlan) -> Iterator[None]:
@@ -127,7 +150,7 @@ class DownloadReporter:
             self._say(f"{news.name}: failed, {news.note}")
         if self._bars is not None:
             self._draw(self._bars, news)
-        elif news.what == "bytes" and time.monotonic() - self._last_line >= _EVERY:
+        elif news.what == "bytes" and time.monotonic() - self._last_line >= EVERY:
             self._line()
 
     def _draw(self, bars: Progress, news: FileNews) -> None:
@@ -151,3 +174,70 @@ class DownloadReporter:
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)
+
+
+class DownloadEvents:
+    """What :class:`DownloadReporter` shows people, as one event each."""
+
+    def __init__(self) -> None:
+        self._there: dict[str, int] = {}
+        self._total = 0
+        self._last = time.monotonic()
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Nothing is known yet."""
+        yield
+
+    def planned(self, plan: DownloadPlan, every_file: bool) -> None:
+        """Take what is to be done."""
+        files = [
+            {"name": planned.file.name, "size": planned.file.size, "state": planned.state}
+            for planned in plan.files
+        ]
+        log_event(
+            "download.planned",
+            _sum(plan),
+            dest=plan.dest,
+            missing=plan.missing,
+            free=plan.free,
+            files=files,
+        )
+
+    @contextmanager
+    def bars(self, plan: DownloadPlan) -> Iterator[None]:
+        """Begin to fetch the files of a plan."""
+        self._there = {planned.file.name: planned.present for planned in plan.to_fetch}
+        self._total = sum(planned.file.size for planned in plan.to_fetch)
+        yield
+
+    def news(self, news: FileNews) -> None:
+        """Take the news of a file."""
+        if news.what == "done":
+            log_event("file.done", file=news.name, size=news.size)
+        elif news.what == "failed":
+            log_event("file.failed", news.note, level=logging.WARNING, file=news.name)
+        elif news.what in ("waiting", "again"):
+            log_event(f"file.{news.what}", news.note, level=logging.WARNING, file=news.name)
+        if news.name not in self._there or news.what == "failed":
+            return
+        self._there[news.name] = news.there
+        if time.monotonic() - self._last >= EVERY:
+            self._last = time.monotonic()
+            done = sum(self._there.values())
+            log_event("download.progress", f"{done} of {self._total}", done=done, total=self._total)
+
+    def interrupted(self, plan: DownloadPlan) -> None:
+        """Tell what is left after Ctrl-C."""
+        log_event("note", _left_by(plan))
+
+    def ended(self, summary: DownloadSummary, record: str) -> None:
+        """Take the end of a download."""
+        log_event(
+            "download.finished",
+            LICENCE if record == RAVDESS else "",
+            level=logging.WARNING if summary.failed else logging.INFO,
+            fetched=summary.fetched,
+            there=summary.there,
+            failed=dict(summary.failed),
+        )

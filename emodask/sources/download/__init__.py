@@ -7,7 +7,7 @@ from emodask.sources.download.fetching import (
     download,
     fetch,
     plan_download,
-    require_space,
+    require_room,
     size_text,
 )
 from emodask.sources.download.record import RAVDESS
@@ -25,6 +25,6 @@ __all__ = [
     "fetch",
     "parse_actors",
     "plan_download",
-    "require_space",
+    "require_room",
     "size_text",
 ]

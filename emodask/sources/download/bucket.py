@@ -11,7 +11,7 @@ import hashlib
 import uuid
 from typing import Any
 
-from emodask.errors import DownloadError
+from emodask.errors import DownloadError, UsageError
 from emodask.sources.download.record import PART, RemoteFile
 from emodask.sources.location import StorageOptions, open_filesystem, reason, redact
 
@@ -29,10 +29,10 @@ class Bucket:
 
     def __init__(self, url: str, options: StorageOptions | None = None) -> None:
         self._url = url.rstrip("/")
+        if self._url.startswith(("http://", "https://")):
+            raise UsageError(f"{self}: cannot be written to; pass a folder or a bucket")
         self._fs, path = open_filesystem(self._url, options)
         self._root = path.rstrip("/")
-        if self._url.startswith(("http://", "https://")):
-            raise DownloadError(f"{self}: cannot be written to; pass a folder or a bucket")
 
     def __str__(self) -> str:
         return redact(self._url)
@@ -40,6 +40,9 @@ class Bucket:
     def free(self) -> int | None:
         """There is no telling how much a bucket takes."""
         return None
+
+    def require_writable(self) -> None:
+        """There is no telling before the first upload."""
 
     def path(self, file: RemoteFile) -> str:
         """Where a file lies in the bucket."""
@@ -53,10 +56,8 @@ class Bucket:
         path = self.path(file)
         try:
             self._fs.invalidate_cache()
-            if not self._fs.isfile(path):
-                return False
             info = self._fs.info(path)
-            if info.get("size") != file.size:
+            if info.get("type") != "file" or info.get("size") != file.size:
                 return False
             if file.md5 in _stored_md5(info):
                 return True
@@ -65,6 +66,8 @@ class Bucket:
                 while block := stream.read(_BLOCK):
                     md5.update(block)
             return md5.hexdigest() == file.md5
+        except FileNotFoundError:
+            return False
         except Exception as error:  # each protocol has errors of its own
             raise DownloadError(f"{self}/{file}: cannot be read: {reason(error)}") from error
 

@@ -6,6 +6,7 @@ import asyncio
 import email.utils
 import json
 import random
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urljoin, urlsplit
 
 from emodask import __version__
-from emodask.errors import SourceError, UnreachableError
+from emodask.errors import SourceError, UnreachableError, UsageError
+from emodask.sources.download.record import is_web_address
 from emodask.sources.location import reason, redact
 
 if TYPE_CHECKING:
@@ -88,8 +90,11 @@ class Client:
 
     def __init__(self, base: str, token: str | None = None, patience: Patience | None = None):
         self.base = base.rstrip("/")
-        if not urlsplit(self.base).hostname or urlsplit(self.base).scheme not in ("http", "https"):
+        if not is_web_address(self.base):
             raise SourceError(f"{redact(base)}: not an http(s) address of a Zenodo API")
+        # A line break would end the header, and the error for it would show the token.
+        if token and not re.fullmatch(r"[\x21-\x7e]+", token):
+            raise UsageError("ZENODO_TOKEN holds a space or a character that no token has")
         self._token = token
         self.patience = patience or Patience()
 
@@ -104,8 +109,8 @@ class Client:
             ),
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
             cookie_jar=aiohttp.DummyCookieJar(),
-            read_bufsize=1 << 20,
             trust_env=True,
+            auto_decompress=False,  # nothing packed was asked for, and a bomb must not be inflated
         )
         return self
 
@@ -158,10 +163,10 @@ class Client:
             )
             if response.status not in _REDIRECTS:
                 return response
-            target = urljoin(url, response.headers.get("Location", ""))
+            target = _redirected(url, response.headers.get("Location", ""))
             response.close()
-            if urlsplit(target).scheme not in ("http", "https") or (
-                urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http"
+            if not is_web_address(target) or (
+                url.startswith("https:") and not target.startswith("https:")
             ):
                 raise SourceError(
                     f"{redact(url)}: redirects to {redact(target)}, which is not safe"
@@ -181,7 +186,7 @@ class Client:
                         if len(body) > _RECORD_MAX:
                             raise SourceError(f"{redact(url)}: larger than {_RECORD_MAX} bytes")
                 return json.loads(body)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise SourceError(
                     f"{redact(url)}: the answer is not JSON, so not Zenodo's API"
                 ) from None
@@ -212,6 +217,13 @@ class Client:
         wait = max(trouble.wait or 0.0, self.patience.backoff(failures))
         waiting(str(trouble), wait)
         await asyncio.sleep(wait)
+
+
+def _redirected(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:  # no address at all, which is refused as one
+        return location
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

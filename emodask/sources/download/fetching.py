@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 from emodask.errors import DownloadError, EmodaskError, UsageError
 from emodask.sources.download.bucket import Bucket
 from emodask.sources.download.client import Client, Patience
+from emodask.sources.download.event_loop import ListenerError, in_thread, listener, run_to_end
 from emodask.sources.download.folder import Folder
-from emodask.sources.download.record import RAVDESS, RemoteFile, record_files
+from emodask.sources.download.record import RAVDESS, RemoteFile, lists_files_apart, record_files
 from emodask.sources.download.selection import Selection
 from emodask.sources.download.sink import Place
-from emodask.sources.download.transfer import FileNews, OnNews, fetch_file, in_thread
+from emodask.sources.download.transfer import FileNews, OnNews, fetch_file
 from emodask.sources.location import StorageOptions, is_url, reason, redact
 
 ZENODO = "https://zenodo.org"
@@ -25,7 +24,6 @@ BASE_VARIABLE = "EMODASK_ZENODO_URL"
 TOKEN_VARIABLE = "ZENODO_TOKEN"
 
 State = Literal["there", "part", "to fetch"]
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def plan_download(
         raise UsageError(f"a Zenodo record is a number, such as {RAVDESS}; found {record!r}")
     place = _place(dest, storage_options)
     base = base or os.environ.get(BASE_VARIABLE) or ZENODO
-    news = on_news or _ignore
+    news = listener(on_news)
 
     async def plan() -> DownloadPlan:
         async with _client(base, patience) as client:
@@ -127,23 +125,28 @@ def plan_download(
             def waiting(why: str, wait: float) -> None:
                 news(FileNews(f"record {record}", "waiting", 0, 0, f"{why}; again in {wait:.0f} s"))
 
-            found = record_files(await client.json(url, waiting), url)
+            answer = await client.json(url, waiting)
+            if lists_files_apart(answer):
+                answer = {"files": await client.json(f"{url}/files", waiting)}
+            found = record_files(answer, url)
         wanted = (selection or Selection()).of(found, redact(url))
         # One at a time: hashing what is there is bound by the disk.
         files = [await in_thread(_look, place, file) for file in wanted]
         return DownloadPlan(tuple(files), place, base, await in_thread(place.free))
 
-    return _run(plan())
+    return run_to_end(plan())
 
 
-def require_space(plan: DownloadPlan) -> None:
-    """Refuse a download that does not fit.
+def require_room(plan: DownloadPlan) -> None:
+    """Refuse a download that does not fit, or to where nothing can be written.
 
     Raises
     ------
     DownloadError
-        Naming both numbers.
+        Naming what is needed and what is free.
     """
+    if plan.to_fetch:
+        plan.place.require_writable()
     if plan.free is not None and plan.missing > plan.free:
         raise DownloadError(
             f"{plan.dest}: {size_text(plan.missing)} are to be fetched and "
@@ -154,7 +157,7 @@ def require_space(plan: DownloadPlan) -> None:
 def fetch(
     plan: DownloadPlan,
     *,
-    jobs: int = 3,
+    parallel: int = 3,
     patience: Patience | None = None,
     on_news: OnNews | None = None,
 ) -> DownloadSummary:
@@ -163,23 +166,25 @@ def fetch(
     Raises
     ------
     DownloadError
-        If they do not fit on the disk.
+        If they do not fit on the disk, or it cannot be written to.
     KeyboardInterrupt
         After Ctrl-C; partial files in a folder are kept for the next time.
     """
-    require_space(plan)
-    news = on_news or _ignore
+    require_room(plan)
+    news = listener(on_news)
     fetched: list[str] = []
     failed: list[tuple[str, str]] = []
 
     async def run() -> None:
-        queue = asyncio.Semaphore(jobs)
+        queue = asyncio.Semaphore(parallel)
 
         async def one(client: Client, file: RemoteFile) -> None:
             async with queue:
                 try:
                     await fetch_file(client, file, plan.place, news)
                     fetched.append(file.name)
+                except ListenerError:
+                    raise
                 except Exception as error:  # one file's trouble must not stop the others
                     expected = isinstance(error, EmodaskError)
                     why = str(error) if expected else f"{type(error).__name__}: {reason(error)}"
@@ -192,7 +197,7 @@ def fetch(
                 group.create_task(one(client, planned.file))
 
     if plan.to_fetch:
-        _run(run())
+        run_to_end(run())
     there = tuple(planned.file.name for planned in plan.files if planned.state == "there")
     return DownloadSummary(tuple(fetched), there, tuple(failed))
 
@@ -201,7 +206,7 @@ def download(
     dest: str,
     selection: Selection | None = None,
     *,
-    jobs: int = 3,
+    parallel: int = 3,
     record: str = RAVDESS,
     storage_options: StorageOptions | None = None,
     on_news: OnNews | None = None,
@@ -217,7 +222,7 @@ def download(
         A folder, or a URL that fsspec writes to, such as ``s3://bucket/ravdess``.
     selection : Selection, optional
         Speech, video and audio, all actors by default.
-    jobs : int
+    parallel : int
         Files in flight at once.
     record : str
         Number of the Zenodo record.
@@ -233,7 +238,7 @@ def download(
     plan = plan_download(
         dest, selection, record=record, storage_options=storage_options, on_news=on_news
     )
-    return fetch(plan, jobs=jobs, on_news=on_news)
+    return fetch(plan, parallel=parallel, on_news=on_news)
 
 
 def size_text(size: int) -> str:
@@ -267,18 +272,3 @@ def _look(place: Place, file: RemoteFile) -> PlannedFile:
         return PlannedFile(file, "there", file.size)
     present = place.partial(file)
     return PlannedFile(file, "part" if present else "to fetch", present)
-
-
-def _run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run to the end, in a notebook too, whose own event loop must not be blocked by another."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1) as pool:
-        run: Callable[..., Result] = asyncio.run
-        return pool.submit(run, work).result()
-
-
-def _ignore(news: FileNews) -> None:
-    pass

@@ -14,11 +14,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from emodask.errors import DownloadError
+from emodask.errors import DownloadError, UsageError
 from emodask.sources.download.record import PART, RemoteFile
 from emodask.sources.location import reason
 
 _BLOCK = 1 << 20
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+"""Some clusters' file systems are mounted without locks: there nobody is kept apart."""
 
 
 class Folder:
@@ -28,21 +30,32 @@ class Folder:
 
     def __init__(self, path: str) -> None:
         self.path = Path(path).expanduser().absolute()
-        if self.path.exists() and not self.path.is_dir():
-            raise DownloadError(f"{self.path}: a file, not a folder to download to")
+        there = self._nearest()
+        if not there.is_dir():
+            raise UsageError(f"{there}: a file, not a folder to download to")
 
     def __str__(self) -> str:
         return str(self.path)
 
     def free(self) -> int | None:
         """Free bytes of the disk that the folder is on, or will be."""
-        there = next(folder for folder in (self.path, *self.path.parents) if folder.exists())
-        return shutil.disk_usage(there).free
+        return shutil.disk_usage(self._nearest()).free
+
+    def _nearest(self) -> Path:
+        return next(place for place in (self.path, *self.path.parents) if place.exists())
+
+    def require_writable(self) -> None:
+        """Refuse a folder that cannot be written to, before anything is fetched."""
+        there = self._nearest()
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise DownloadError(f"{there}: you have no permission to write here")
 
     def holds(self, file: RemoteFile) -> bool:
         """Whether the file is there and right, by its size and MD5."""
         path = self.path / file.name
         try:
+            if path.is_dir():
+                raise DownloadError(f"{path}: a folder, where a file of this name is to be")
             if not path.is_file() or path.stat().st_size != file.size:
                 return False
             with path.open("rb") as stream:
@@ -118,10 +131,7 @@ class FolderSink:
                 self.offset += written
                 left = left[written:]
         except OSError as error:
-            why = (
-                "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else reason(error)
-            )
-            raise DownloadError(f"{self._part}: cannot be written: {why}") from error
+            raise _unwritable(self._part, error) from error
 
     def restart(self) -> None:
         """Forget the bytes so far."""
@@ -136,8 +146,12 @@ class FolderSink:
         if etag == self.etag and self._notes.exists():
             return
         draft = self._notes.with_suffix(".draft")
-        draft.write_text(json.dumps({"md5": self._file.md5, "etag": etag}))
-        draft.replace(self._notes)
+        try:
+            draft.write_text(json.dumps({"md5": self._file.md5, "etag": etag}))
+            draft.replace(self._notes)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise _unwritable(self._notes, error) from error
         self.etag = etag
 
     def finish(self) -> None:
@@ -152,7 +166,7 @@ class FolderSink:
             finally:
                 os.close(folder)
         except OSError as error:
-            raise DownloadError(f"{self._target}: cannot be written: {reason(error)}") from error
+            raise _unwritable(self._target, error) from error
 
     def close(self) -> None:
         """Unlock the part; a later run goes on with it."""
@@ -172,15 +186,23 @@ def _lock(part: Path) -> int:
             # Its last owner may have renamed it between our opening and locking it.
             if _is_at(fd, part):
                 return fd
-        except BlockingIOError:
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return fd
             os.close(fd)
-            raise DownloadError(
-                f"{part}: another download is writing it; wait for that one, or stop it"
-            ) from None
-        except BaseException:
-            os.close(fd)
+            if isinstance(error, BlockingIOError):
+                raise DownloadError(
+                    f"{part}: another download is writing it; wait for that one, or stop it"
+                ) from None
             raise
         os.close(fd)
+
+
+def _unwritable(path: Path, error: OSError) -> DownloadError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return DownloadError(
+        f"{path}: cannot be written: {'the disk is full' if full else reason(error)}"
+    )
 
 
 def _is_at(fd: int, path: Path) -> bool:

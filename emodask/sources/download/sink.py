@@ -58,6 +58,10 @@ class Place(Protocol):
         """Bytes that fit, or None where there is no telling."""
         ...
 
+    def require_writable(self) -> None:
+        """Refuse a place that is known not to take any file."""
+        ...
+
     def holds(self, file: RemoteFile) -> bool:
         """Whether the file is there and right, by its size and MD5."""
         ...

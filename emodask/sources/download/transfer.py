@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from emodask.errors import DownloadError
 from emodask.sources.download.client import Client, TryAgain
+from emodask.sources.download.event_loop import in_thread
 from emodask.sources.download.record import RemoteFile
 from emodask.sources.download.sink import Place, Sink
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 20
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -46,16 +44,6 @@ class FileNews:
 
 
 OnNews = Callable[[FileNews], None]
-
-
-async def in_thread(call: Callable[..., Result], *arguments: Any) -> Result:
-    """Run a blocking call in a thread; when cancelled, end only after it has ended."""
-    task = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
 
 
 async def fetch_file(client: Client, file: RemoteFile, place: Place, news: OnNews) -> None:
@@ -98,9 +86,10 @@ class _Transfer:
 
     async def run(self) -> str | None:
         """Fetch what is missing; None when all bytes are right, or what is wrong with them."""
+        patience = self._client.patience
         failures = 0
         while self._sink.offset < self._file.size:
-            before = self._sink.offset
+            before, since = self._sink.offset, time.monotonic()
             try:
                 wrong = await self._request()
                 if wrong:
@@ -108,7 +97,9 @@ class _Transfer:
                 if self._sink.offset < self._file.size:
                     raise TryAgain("the server sent less than it announced")
             except TryAgain as trouble:
-                failures = 1 if self._sink.offset > before else failures + 1
+                # A server that trickles must not be asked for ever.
+                worth = patience.least_rate * (time.monotonic() - since)
+                failures = 1 if self._sink.offset - before > worth else failures + 1
                 await self._client.pause(
                     trouble, failures, self._file.name, lambda why, wait: self._waiting(why, wait)
                 )
