@@ -56,6 +56,15 @@ class StoreError(EmodaskError):
     exit_code = 2
 
 
+class UnreachableStoreError(StoreError):
+    """A store whose server or disk does not answer now, and may later; what was committed is kept.
+
+    Running the same command again goes on.
+    """
+
+    exit_code = 1
+
+
 class BundleError(EmodaskError):
     """A bundle that is not one, is damaged, or lacks what a prediction needs."""
 

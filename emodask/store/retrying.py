@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zarr.abc.store import Store as ZarrStore
 from zarr.storage import LocalStore, WrapperStore
 
-from emodask.errors import EmodaskError, StoreError
+from emodask.errors import EmodaskError, StoreError, UnreachableStoreError
 from emodask.scrubbing import clean_cause
-from emodask.sources.faults import reason
+from emodask.sources.faults import is_transient, reason
 from emodask.sources.retry import retrying_async
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class RetryingStore(WrapperStore[ZarrStore]):
     async def _asking(self, key: str, failed: str, call: Callable[[], Awaitable[Result]]) -> Result:
         # A disk's request cannot be abandoned: the thread would go on writing.
         limit = None if isinstance(self._store, LocalStore) else _TIME_LIMIT
+        _may_be_abandoned()
         try:
             return await retrying_async(call, limit)
         except EmodaskError:
@@ -62,7 +63,8 @@ class RetryingStore(WrapperStore[ZarrStore]):
             if not _of_storage(error):
                 raise
             where = f"{self.address}/{key}" if key else self.address
-            raise StoreError(f"{where}: {failed}: {reason(error)}") from clean_cause(error)
+            kind = UnreachableStoreError if is_transient(error) else StoreError
+            raise kind(f"{where}: {failed}: {reason(error)}") from clean_cause(error)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -93,14 +95,17 @@ class RetryingStore(WrapperStore[ZarrStore]):
 
     async def getsize(self, key: str) -> int:
         """Bytes of a key; FileNotFoundError if it is absent, as zarr expects."""
-        try:
-            return await retrying_async(lambda: self._store.getsize(key))
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise StoreError(
-                f"{self.address}/{key}: cannot be read: {reason(error)}"
-            ) from clean_cause(error)
+
+        async def size() -> int | FileNotFoundError:
+            try:
+                return await self._store.getsize(key)
+            except FileNotFoundError as absent:
+                return absent
+
+        found = await self._asking(key, "cannot be read", size)
+        if isinstance(found, FileNotFoundError):
+            raise found
+        return found
 
     async def is_empty(self, prefix: str) -> bool:
         """Whether nothing lies below a prefix."""
@@ -151,6 +156,17 @@ class RetryingStore(WrapperStore[ZarrStore]):
             return tuple([key async for key in listing()])
 
         return await self._asking(prefix, "cannot be listed", whole)
+
+
+def _may_be_abandoned() -> None:
+    """Let a request be forgotten without a word on stderr.
+
+    Where one of many chunks fails for good, zarr lets the others go on, and the interpreter may
+    end before they do: Python would report each as a task that was destroyed.
+    """
+    task = asyncio.current_task()
+    if task is not None:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
 def _of_storage(error: Exception) -> bool:
