@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zarr.abc.store import Store as ZarrStore
+from zarr.core import sync as zarr_sync
 from zarr.storage import LocalStore, WrapperStore
 
 from emodask.errors import EmodaskError, StoreError, UnreachableStoreError
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 _TIME_LIMIT = 300.0
 """Seconds that one chunk may take on its way, before it counts as lost."""
+
+_END_LIMIT = 2.0
+"""Seconds that the end of the interpreter waits for requests to be cancelled."""
 
 Result = TypeVar("Result")
 
@@ -54,7 +60,6 @@ class RetryingStore(WrapperStore[ZarrStore]):
     async def _asking(self, key: str, failed: str, call: Callable[[], Awaitable[Result]]) -> Result:
         # A disk's request cannot be abandoned: the thread would go on writing.
         limit = None if isinstance(self._store, LocalStore) else _TIME_LIMIT
-        _may_be_abandoned()
         try:
             return await retrying_async(call, limit)
         except EmodaskError:
@@ -158,15 +163,28 @@ class RetryingStore(WrapperStore[ZarrStore]):
         return await self._asking(prefix, "cannot be listed", whole)
 
 
-def _may_be_abandoned() -> None:
-    """Let a request be forgotten without a word on stderr.
+def _abandon_requests() -> None:
+    """Cancel what zarr still has under way when the interpreter ends.
 
-    Where one of many chunks fails for good, zarr lets the others go on, and the interpreter may
-    end before they do: Python would report each as a task that was destroyed.
+    Where one of many chunks fails for good, zarr lets the others go on. Python would report each on
+    stderr, as a task that was destroyed, when zarr closes its event loop.
     """
-    task = asyncio.current_task()
-    if task is not None:
-        task._log_destroy_pending = False  # type: ignore[attr-defined]
+    running = zarr_sync.loop[0]
+    if running is None:
+        return
+
+    async def cancel() -> None:
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    with contextlib.suppress(Exception):
+        asyncio.run_coroutine_threadsafe(cancel(), running).result(_END_LIMIT)
+
+
+# Registered after zarr's own, so called before it.
+atexit.register(_abandon_requests)
 
 
 def _of_storage(error: Exception) -> bool:
