@@ -44,6 +44,19 @@ def redact(url: str) -> str:
     return f"{scheme}://{host}{slash}{path}"
 
 
+def printable(name: str) -> str:
+    r"""A name with escapes in place of what would garble a terminal or forge a line.
+
+    Examples
+    --------
+    >>> printable("a\n\x1b[2J.wav")
+    'a\\n\\x1b[2J.wav'
+    """
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+
+
 def is_url(text: str) -> bool:
     """Whether a text names a protocol, as in ``s3://bucket/key``.
 

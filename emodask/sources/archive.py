@@ -10,6 +10,7 @@ import zlib
 from dataclasses import dataclass
 
 from emodask.errors import MediaError, SourceError
+from emodask.sources.addresses import printable
 from emodask.sources.location import Location
 
 _TAIL = 1 << 16
@@ -62,9 +63,7 @@ class Member:
     def __str__(self) -> str:
         """Show the end of the name, without what would garble a terminal."""
         shown = self.name if len(self.name) <= _SHOWN else f"\u2026{self.name[-_SHOWN:]}"
-        if not shown.isprintable():
-            shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
-        return f"{self.archive}/{shown}"
+        return f"{self.archive}/{printable(shown)}"
 
     def refusal(self) -> str | None:
         """Why this member will not be inflated, or None."""

@@ -14,7 +14,7 @@ from emodask.errors import EmodaskError, SourceError, UnreachableError
 from emodask.scrubbing import clean_cause
 from emodask.sources.addresses import StorageOptions as StorageOptions
 from emodask.sources.addresses import is_url as is_url
-from emodask.sources.addresses import options_for
+from emodask.sources.addresses import options_for, printable
 from emodask.sources.addresses import redact as redact
 from emodask.sources.faults import ShortReadError, is_transient
 from emodask.sources.faults import reason as reason
@@ -78,7 +78,7 @@ class Location:
         return f"Location({redact(self.url)!r})"
 
     def __str__(self) -> str:
-        return redact(self.url)
+        return printable(redact(self.url))
 
     def filesystem(self) -> tuple[fsspec.AbstractFileSystem, str]:
         """The fsspec file system and the path on it."""

@@ -152,3 +152,10 @@ def test_a_file_larger_than_any_clip_is_refused_before_it_is_read(tmp_path):
     (clip,) = scan(str(path)).clips
     with pytest.raises(MediaError, match="cut it into clips"):
         clip.media[0].read()
+
+
+def test_a_file_name_that_would_garble_a_terminal_is_shown_with_escapes(tmp_path):
+    (tmp_path / "03-01\x1b[2J\n.wav").write_bytes(b"")
+    (problem,) = scan(str(tmp_path)).problems
+    assert problem.where.isprintable()
+    assert problem.where.endswith("03-01\\x1b[2J\\n.wav")
