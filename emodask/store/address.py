@@ -87,8 +87,8 @@ def _end_quietly(fs: Any) -> None:
     from fsspec.asyn import sync
 
     for finalizer in list(getattr(weakref.finalize, "_registry", ())):
-        watched, does, arguments, _ = finalizer.peek() or (None, None, (), {})
-        if watched is fs and does is sync and arguments[0] is None:
+        alive = finalizer.peek()
+        if alive and alive[0] is fs and alive[1] is sync and alive[2][0] is None:
             finalizer.detach()
 
 
