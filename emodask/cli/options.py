@@ -67,7 +67,11 @@ ClipTimeoutOption = Annotated[
 CLIP_TIMEOUT = 300.0
 StorageOption = Annotated[
     list[str] | None,
-    typer.Option("--storage-option", metavar="KEY=VALUE", help="Passed to fsspec. Repeatable."),
+    typer.Option(
+        "--storage-option",
+        metavar="KEY=VALUE",
+        help="Passed to fsspec; s3:KEY=VALUE to the addresses of that protocol alone. Repeatable.",
+    ),
 ]
 RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Compute failed clips again.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
