@@ -236,17 +236,26 @@ def ceph(folder: Path) -> Iterator[ObjectStore]:
     )
     with contextlib.ExitStack() as stack:
 
-        def daemon(name: str, *words: str) -> subprocess.Popen[bytes]:
-            log = folder / f"{name}.out"
-            return stack.enter_context(running([tools[name], *conf_option, "-f", *words], log))
+        def daemon(name: str, *words: str, again: bool = False) -> subprocess.Popen[bytes]:
+            command = [tools[name], *conf_option, "-f", *words]
+            if again:
+                loop = 'trap "end=1" TERM; until "$@" || [ $end ]; do sleep 0.2; done'
+                command = ["sh", "-c", loop, "sh", *command]
+            return stack.enter_context(running(command, folder / f"{name}.out"))
+
+        def asks(*command: str | Path) -> bool:
+            words = [str(word) for word in command]
+            return subprocess.run(words, capture_output=True, timeout=120).returncode == 0
 
         process = daemon("ceph-mon", "-i", "a")
         wait_for_port(process, mon, folder / "ceph-mon.out")
         daemon("ceph-mgr", "-i", "x")
         osd = str(uuid.uuid4())
-        do(tools["ceph"], *conf_option, "osd", "new", osd)
+        # A monitor may refuse the first commands ("wrong fsid"), before it has sent out its map.
+        new = (tools["ceph"], *conf_option, "osd", "new", osd)
+        wait_until(lambda: asks(*new), "Ceph's monitor took no command")
         do(tools["ceph-osd"], *conf_option, "-i", "0", "--mkfs", "--osd-uuid", osd)
-        daemon("ceph-osd", "-i", "0")
+        daemon("ceph-osd", "-i", "0", again=True)
         gateway = daemon("radosgw", "-n", "client.rgw")
         wait_for_port(gateway, port, folder / "radosgw.out")
         do(
