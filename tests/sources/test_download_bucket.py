@@ -8,7 +8,7 @@ import pytest
 
 from emodask.errors import DownloadError, SourceError, UsageError
 from emodask.sources.download import Patience, Selection, download, fetch, plan_download
-from tests.servers.object_stores import ObjectStore
+from tests.servers.object_stores import BUCKET, ObjectStore
 from tests.servers.zenodo import Zenodo, busy, changed, corrupt, ravdess_files, zenodo
 
 FILES = ravdess_files()
@@ -98,7 +98,7 @@ def test_ctrl_c_withdraws_what_is_not_whole(site, place):
     assert objects(place) == {}
 
 
-@pytest.mark.parametrize("place", ["rclone"], indirect=True)
+@pytest.mark.parametrize("place", ["rclone", "ceph"], indirect=True)
 def test_a_large_file_goes_up_in_parts_and_leaves_no_unfinished_upload(site, place, monkeypatch):
     monkeypatch.setattr("emodask.sources.download.bucket._BLOCK", 5 << 20)  # S3's smallest part
     site.files[ONE] = large = bytes(range(256)) * (11 << 12)
@@ -106,6 +106,8 @@ def test_a_large_file_goes_up_in_parts_and_leaves_no_unfinished_upload(site, pla
     chosen = Selection(modalities=("video",), actors=(1,))
     assert download(place.url, chosen, storage_options=place.options).fetched == (ONE,)
     assert objects(place) == {ONE: large}
+    unfinished = place.filesystem().call_s3("list_multipart_uploads", Bucket=BUCKET)
+    assert unfinished.get("Uploads", []) == []
     assert download(place.url, chosen, storage_options=place.options).there == (ONE,)
 
 

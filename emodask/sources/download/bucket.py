@@ -163,10 +163,11 @@ class BucketSink:
         if stream is None:
             return
         try:
-            stream.discard()
             if self._rename:
                 stream.close()
                 self._fs.rm_file(self._written)
+            else:
+                stream.discard()
         except Exception:  # the store went away: its own clean-up of old uploads does the rest
             pass
         finally:
