@@ -133,7 +133,7 @@ class _Tail(io.RawIOBase):
     """The end of a remote file as a seekable file: what :mod:`zipfile` needs of an archive."""
 
     def __init__(self, location: Location) -> None:
-        self.location = location
+        self.location = location = location.pinned()
         self.size = location.size()
         self.start = max(0, self.size - _TAIL - _END_RECORD)
         self.data = location.read(self.start, self.size) if self.size else b""
@@ -190,6 +190,7 @@ def members(archive: Location) -> list[Member]:
         If it is not a zip, is truncated, or its directory contradicts itself.
     """
     tail = _Tail(archive)
+    archive = tail.location
     if tail.size == 0:
         raise SourceError(f"{archive}: the file is empty, not a zip archive")
     try:

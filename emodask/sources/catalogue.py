@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
-from emodask.errors import MediaError, SourceError
+from emodask.errors import MediaError, SourceError, UnreachableError
 from emodask.sources.archive import MAX_MEMBER_SIZE, Member, members
 from emodask.sources.location import Location, StorageOptions, expand, redact
 from emodask.sources.manifest import read_manifest
@@ -177,7 +177,8 @@ def scan(sources: str | Sequence[str], storage_options: StorageOptions | None = 
     Raises
     ------
     SourceError
-        If a source does not exist, a manifest is wrong, or a single given archive is unreadable.
+        If a source does not exist or a manifest is wrong; UnreachableError if a server that holds
+        one does not answer.
     """
     names = [sources] if isinstance(sources, str) else list(sources)
     if not names:
@@ -200,10 +201,12 @@ def scan(sources: str | Sequence[str], storage_options: StorageOptions | None = 
 
 
 def _scan_file(location: Location, entries: list[_Entry], problems: list[Problem]) -> None:
-    suffix = PurePosixPath(redact(location.url)).suffix.lower()
+    suffix = PurePosixPath(location.name).suffix.lower()
     if suffix == ".zip":
         try:
             inside = members(location)
+        except UnreachableError:  # its clips are not known, so none of the rows would be
+            raise
         except SourceError as error:
             reason = str(error).removeprefix(f"{location}: ")
             problems.append(Problem("unreadable", str(location), reason))
@@ -227,7 +230,7 @@ def _scan_file(location: Location, entries: list[_Entry], problems: list[Problem
             )
             entries.append(_Entry(clip, MediaFile(row.kind, row.where)))
     elif suffix in MEDIA_SUFFIXES:
-        _scan_media(location, location.url, entries, problems)
+        _scan_media(location, location.name, entries, problems)
     else:
         problems.append(
             Problem("rejected", str(location), "neither a .zip, .mp4, .wav nor a manifest .csv")

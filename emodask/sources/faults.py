@@ -36,6 +36,7 @@ _LASTING_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.E
 _PASSING_CLASSES = {
     ("aiohttp", "ClientConnectionError"),
     ("aiohttp", "ClientPayloadError"),
+    ("aiohttp", "HttpProcessingError"),
     ("aiohttp", "ServerDisconnectedError"),
     ("azure", "IncompleteReadError"),
     ("azure", "ServiceRequestError"),
@@ -94,6 +95,19 @@ def is_transient(error: BaseException) -> bool:
         if not _PASSING_CLASSES.isdisjoint(_classes(link)):
             return True
     return False
+
+
+def asked_wait(error: BaseException) -> float:
+    """Seconds for which a busy server asks to be left alone, 0 if it does not say."""
+    for link in _chain(error):
+        response: Any = getattr(link, "response", None)
+        headers = getattr(link, "headers", None) or getattr(response, "headers", None)
+        if isinstance(response, dict):
+            headers = response.get("ResponseMetadata", {}).get("HTTPHeaders")
+        text = str((headers or {}).get("Retry-After", (headers or {}).get("retry-after", "")))
+        if text.strip().isdecimal():
+            return float(text)
+    return 0.0
 
 
 def reason(error: BaseException) -> str:
@@ -165,6 +179,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _status(error: BaseException) -> int | None:
     """The HTTP status of a server's answer that was an error."""
+    if type(error).__module__ == "aiohttp.http_exceptions":
+        return None  # a body that was cut short is 400 there, which no server has said
     response: Any = getattr(error, "response", None)
     found: Any = None
     if isinstance(response, dict):

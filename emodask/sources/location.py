@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 import fsspec
+from fsspec.asyn import sync
 from fsspec.core import url_to_fs
 
 from emodask.errors import EmodaskError, SourceError, UnreachableError
 from emodask.scrubbing import clean_cause
+from emodask.sources import http
 from emodask.sources.addresses import StorageOptions as StorageOptions
 from emodask.sources.addresses import is_url as is_url
 from emodask.sources.addresses import options_for, printable
 from emodask.sources.addresses import redact as redact
 from emodask.sources.faults import ShortReadError, is_transient
 from emodask.sources.faults import reason as reason
+from emodask.sources.listing import MAGIC, files_below, files_matching, kind_of
 from emodask.sources.retry import retrying, time_limit
 
 _EXTRAS = {"s3fs": "s3", "adlfs": "azure", "gcsfs": "gcs"}
 """Packages that emodask's extras bring, by the module that reading needs."""
+
+_SUFFIXES = {".zip", ".csv", ".mp4", ".wav"}
+"""By which a part of a web address is known to be a file's name."""
 
 Result = TypeVar("Result")
 
@@ -68,10 +75,13 @@ class Location:
     options : tuple of (str, value)
         Storage options as given, kept apart from the URL and out of every message; of them,
         fsspec gets those that are meant for this address.
+    version : Version, optional
+        What a web server said of the file: another one is not read in its place.
     """
 
     url: str
     options: tuple[tuple[str, Any], ...] = ()
+    version: http.Version | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         """Show the address alone: options may hold secrets."""
@@ -79,6 +89,22 @@ class Location:
 
     def __str__(self) -> str:
         return printable(redact(self.url))
+
+    @property
+    def name(self) -> str:
+        """The file's name: the last part of its address, or what comes before on the web.
+
+        Examples
+        --------
+        >>> Location("https://host/api/records/1/files/Actor_01.zip/content").name
+        'Actor_01.zip'
+        >>> Location("https://host/Actor_01.zip?download=1").name
+        'Actor_01.zip'
+        """
+        parts = redact(self.url).rstrip("/").split("/")
+        if is_url(self.url) and "." not in parts[-1] and len(parts) > 4:
+            parts += [p for p in parts[-2:-1] if PurePosixPath(p).suffix.lower() in _SUFFIXES]
+        return parts[-1]
 
     def filesystem(self) -> tuple[fsspec.AbstractFileSystem, str]:
         """The fsspec file system and the path on it."""
@@ -94,11 +120,29 @@ class Location:
         SourceError
             If it answers that there is nothing, or nothing for this user.
         """
+        version = self.version or self._look()
+        if version.size is None:
+            more = "" if version.ranges else ", and ignores range requests"
+            raise SourceError(f"{self}: the server does not say how large it is{more}")
+        return version.size
+
+    def pinned(self) -> Location:
+        """The same file, with what a web server says of it now; others have no versions.
+
+        Raises
+        ------
+        UnreachableError, SourceError
+            As :meth:`size` does.
+        """
+        fs, _ = self.filesystem()
+        return replace(self, version=self._look()) if http.is_web(fs) else self
+
+    def _look(self) -> http.Version:
         fs, path = self.filesystem()
+        if http.is_web(fs):
+            return self._asking("cannot be read", lambda: sync(fs.loop, http.look, fs, path))
         size = self._asking("cannot be read", lambda: fs.size(path))
-        if size is None:
-            raise SourceError(f"{self}: the server does not say how large it is")
-        return int(size)
+        return http.Version(None if size is None else int(size), ranges=True)
 
     def read(self, start: int | None = None, end: int | None = None) -> bytes:
         """Bytes from ``start`` up to but without ``end``; all of them by default.
@@ -111,6 +155,11 @@ class Location:
             If it answers that there is nothing, or nothing for this user.
         """
         fs, path = self.filesystem()
+        if http.is_web(fs):
+            return self._asking(
+                "cannot be read",
+                lambda: bytes(sync(fs.loop, http.read, fs, path, start, end, self.version)),
+            )
 
         def fetch() -> bytes:
             data = _fetch(fs, path, start, end)
@@ -123,13 +172,7 @@ class Location:
                     )
             return data
 
-        data = self._asking("cannot be read", fetch)
-        if start is not None and end is not None and len(data) > end - start:
-            raise SourceError(
-                f"{self}: asked for {end - start} bytes and got {len(data)}; "
-                "the server ignores range requests, so zips cannot be read where they lie"
-            )
-        return bytes(data)
+        return self._asking("cannot be read", fetch)
 
     def _asking(self, failed: str, call: Callable[[], Result]) -> Result:
         try:
@@ -145,7 +188,6 @@ def _fetch(fs: Any, path: str, start: int | None, end: int | None) -> bytes:
     """Bytes of a file, within a time that fits their number."""
     if not fs.async_impl or fs.asynchronous or end is None:
         return bytes(fs.cat_file(path, start=start, end=end))
-    from fsspec.asyn import sync
 
     async def bounded() -> bytes:
         limit = time_limit(end - (start or 0))
@@ -178,19 +220,20 @@ def expand(source: str, options: StorageOptions | None = None) -> list[Location]
 
     def list_files() -> list[str]:
         fs.invalidate_cache()
-        if any(mark in path for mark in "*?[") and not (local and fs.exists(path)):
-            found = [p for p in fs.glob(path) if fs.isfile(p)]
+        if any(mark in path for mark in MAGIC) and not (local and fs.exists(path)):
+            found = files_matching(fs, path)
             if not found:
                 raise SourceError(f"{whole}: nothing matches this pattern")
-            return sorted(found)
-        if fs.isdir(path):
-            found = sorted(fs.find(path))
-            if not found:
-                raise SourceError(f"{whole}: this folder is empty")
-            return [str(p) for p in found]
-        if not fs.exists(path):
+            return found
+        kind = kind_of(fs, path)
+        if not kind:
             raise SourceError(f"{whole}: no such file or folder")
-        return []
+        if kind != "directory":
+            return []
+        found = files_below(fs, path)
+        if not found:
+            raise SourceError(f"{whole}: this folder is empty")
+        return found
 
     found = whole._asking("cannot be listed", list_files)
     if not found:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from emodask.sources.faults import is_transient
+from emodask.sources.faults import asked_wait, is_transient
 
 TRIES = 5
 """How often something is asked for, on top of what the file system's own package does."""
@@ -17,6 +17,12 @@ FIRST_WAIT = 0.5
 """Seconds before the second try; the waits double from there."""
 
 LONGEST_WAIT = 8.0
+
+LONGEST_ASKED = 60.0
+"""Seconds that a server may ask to be left alone; one that asks for more counts as absent."""
+
+ENOUGH = 150.0
+"""Seconds after which nothing is asked for once more: each try may have been long."""
 
 PATIENCE = 60.0
 """Seconds that a request may take before it counts as lost, whatever its size."""
@@ -42,16 +48,35 @@ def wait_before(again: int) -> float:
     return longest * random.uniform(0.5, 1.0)
 
 
+class _Tries:
+    """How often something was asked for, and for how long."""
+
+    def __init__(self) -> None:
+        self.failed = 0
+        self.began = time.monotonic()
+
+    def wait_after(self, error: Exception) -> float | None:
+        """Seconds until the next try, None if there is to be none."""
+        self.failed += 1
+        if not is_transient(error) or self.failed >= TRIES:
+            return None
+        asked = asked_wait(error)
+        if asked > LONGEST_ASKED or time.monotonic() - self.began > ENOUGH:
+            return None
+        return max(wait_before(self.failed), asked)
+
+
 def retrying(call: Callable[[], Result]) -> Result:
     """The result of a call, repeated while its error is one that may pass."""
-    for again in range(1, TRIES):
+    tries = _Tries()
+    while True:
         try:
             return call()
         except Exception as error:
-            if not is_transient(error):
+            wait = tries.wait_after(error)
+            if wait is None:
                 raise
-        time.sleep(wait_before(again))
-    return call()
+        time.sleep(wait)
 
 
 async def retrying_async(
@@ -66,11 +91,12 @@ async def retrying_async(
     limit : float, optional
         Seconds that one try may take.
     """
-    for again in range(1, TRIES):
+    tries = _Tries()
+    while True:
         try:
             return await asyncio.wait_for(call(), limit)
         except Exception as error:
-            if not is_transient(error):
+            wait = tries.wait_after(error)
+            if wait is None:
                 raise
-        await asyncio.sleep(wait_before(again))
-    return await asyncio.wait_for(call(), limit)
+        await asyncio.sleep(wait)
