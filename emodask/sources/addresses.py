@@ -108,7 +108,8 @@ def options_for(url: str, options: StorageOptions | None) -> dict[str, Any]:
 
     def of_link(link: str) -> tuple[str, dict[str, Any]]:
         found = _PROTOCOL.match(link)
-        protocol = found.group(1) if found else link if len(links) > 1 else "file"
+        bare = len(links) > 1 and _known(link)
+        protocol = found.group(1) if found else link if bare else "file"
         result = {} if protocol in _NOT_REMOTE else dict(everywhere)
         result |= {key: value for other, key, value in meant if _same(other, protocol)}
         return protocol, result

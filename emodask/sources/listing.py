@@ -69,5 +69,11 @@ def _entries(fs: Any, folder: str) -> list[dict[str, Any]]:
     return [
         entry
         for entry in listed
-        if entry["type"] != "other" and str(entry["name"]).rstrip("/") != folder.rstrip("/")
+        if str(entry["name"]).rstrip("/") != folder.rstrip("/")
+        and (entry["type"] != "other" or _is_link(fs, entry))
     ]
+
+
+def _is_link(fs: Any, entry: dict[str, Any]) -> bool:
+    """Whether an entry of a disk links to a file, or to what was one; folders might be circular."""
+    return bool(entry.get("islink")) and kind_of(fs, entry["name"]) in ("file", "")
