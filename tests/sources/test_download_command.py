@@ -20,26 +20,14 @@ from tests.servers.zenodo import (
     Zenodo,
     changed,
     corrupt,
-    ravdess_files,
     redirecting,
     refusing,
     zenodo,
 )
+from tests.sources.conftest import AUDIO, FILES, ONE, TWO, files, whole
 
-FILES = ravdess_files()
-ONE, TWO, AUDIO = (
-    "Video_Speech_Actor_01.zip",
-    "Video_Speech_Actor_02.zip",
-    "Audio_Speech_Actors_01-24.zip",
-)
 JUST_ONE = ("--modality", "video", "--actors", "1")
 TOKEN = "planted-token"
-
-
-@pytest.fixture
-def site() -> Iterator[Zenodo]:
-    with zenodo(FILES) as served:
-        yield served
 
 
 class Started:
@@ -114,14 +102,6 @@ def emodask(site, monkeypatch, capsys):
 def kept(dest: Path, name: str) -> int:
     part = dest / f"{name}.part"
     return part.stat().st_size if part.exists() else 0
-
-
-def files(dest: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in dest.iterdir()}
-
-
-def whole(*names: str) -> dict[str, bytes]:
-    return {name: FILES[name] for name in names}
 
 
 def hold(site: Zenodo, command: Started, dest: Path, *more: object) -> subprocess.Popen[str]:
