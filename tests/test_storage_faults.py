@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emodask.errors import EmodaskError
+from emodask.errors import EmodaskError, StoreError, UnreachableStoreError
 from emodask.extraction import extract
 from emodask.job import Job, parse_job
 from emodask.sources import retry
@@ -21,6 +22,7 @@ from tests.conftest import SMALL
 from tests.servers.faulty_proxy import (
     FAULTS,
     FaultyProxy,
+    Request,
     at_random,
     faulty_proxy,
     no_faults,
@@ -148,8 +150,8 @@ def test_faults_of_all_kinds_at_once_are_survived_by_the_command_line_and_its_wo
 def test_describe_and_verify_read_through_faults(bucket, proxy, spline_job, audio):
     url = f"{bucket.url}/verified.zarr"
     extract(spline_job, f"{audio}/*.zip", url, storage_options=bucket.options)
-    proxy.plan = at_random(6, rate=0.2)
-    for _ in range(3):
+    proxy.plan = at_random(6, [fault for fault in FAULTS if fault != "stall"], rate=0.2)
+    for _ in range(2):
         assert describe(url, through(proxy))["counts"]["done"] == CLIPS
         checked = verify(url, through(proxy))
         assert (checked.damage, checked.counts["done"]) == ((), CLIPS)
@@ -225,6 +227,28 @@ def test_an_outage_is_said_by_the_command_line_and_its_next_run_goes_on(
     assert f"6 of {CLIPS} clips are already in the store" in done.stdout
     assert (seconds_in(bucket, url)[rows] == before[rows]).all()
     assert stored_in(bucket, url) == undisturbed
+
+
+def test_a_place_that_cannot_be_looked_at_is_not_taken_for_an_empty_one(
+    bucket, proxy, spline_job, audio
+):
+    url = f"{bucket.url}/others"
+    fs = bucket.filesystem()
+    fs.pipe_file(f"{url}/folder/theirs.txt", b"not ours")
+    proxy.plan = unlisted
+    with pytest.raises(UnreachableStoreError, match=r"others: cannot be listed: .*overloaded"):
+        extract(spline_job, f"{audio}/*.zip", url, storage_options=through(proxy))
+    assert proxy.faults["503 empty"] == retry.TRIES
+    proxy.plan = no_faults
+    with pytest.raises(StoreError, match="something that is not an emodask store lies there"):
+        extract(spline_job, f"{audio}/*.zip", url, storage_options=through(proxy))
+    fs.invalidate_cache()
+    assert fs.find(url) == ["bucket/others/folder/theirs.txt"]
+
+
+def unlisted(request: Request) -> str | None:
+    """Let the folder ``others`` fail to be listed, and nothing else."""
+    return "503 empty" if re.search(r"prefix=others(%2F|/)(&|$)", request.target) else None
 
 
 def test_a_wrong_secret_is_said_after_one_try(bucket, proxy, spline_job, audio):

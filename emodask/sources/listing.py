@@ -22,7 +22,7 @@ def files_matching(fs: Any, pattern: str) -> list[str]:
     found: list[str] = []
 
     def look(folder: str, depth: int) -> None:
-        for entry in _entries(fs, folder):
+        for entry in entries(fs, folder):
             name = str(entry["name"]).rstrip("/")
             if entry["type"] != "directory":
                 if matching.match(name):
@@ -37,7 +37,7 @@ def files_matching(fs: Any, pattern: str) -> list[str]:
 def files_below(fs: Any, folder: str) -> list[str]:
     """All files below a folder, sorted."""
     found: list[str] = []
-    for entry in _entries(fs, folder):
+    for entry in entries(fs, folder):
         name = str(entry["name"]).rstrip("/")
         found += files_below(fs, name) if entry["type"] == "directory" else [name]
     return sorted(found)
@@ -60,7 +60,7 @@ def _may_hold(parts: list[str], depth: int, name: str) -> bool:
     return re.match(glob_translate(parts[depth]), name) is not None
 
 
-def _entries(fs: Any, folder: str) -> list[dict[str, Any]]:
+def entries(fs: Any, folder: str) -> list[dict[str, Any]]:
     """Files and folders right in a folder, itself left out; no devices and pipes."""
     try:
         listed = fs.ls(folder, detail=True)

@@ -14,9 +14,11 @@ import zarr
 from zarr.abc.store import Store as ZarrStore
 from zarr.storage import FsspecStore, LocalStore
 
-from emodask.errors import SourceError, StoreError
+from emodask.errors import SourceError, StoreError, UnreachableStoreError
 from emodask.scrubbing import clean_cause
 from emodask.sources.addresses import StorageOptions, is_url, options_for, redact
+from emodask.sources.faults import is_transient
+from emodask.sources.listing import entries, kind_of
 from emodask.sources.location import missing_package, open_filesystem, reason
 from emodask.sources.retry import retrying
 from emodask.store.layout import FORMAT
@@ -129,17 +131,17 @@ def _is_empty(address: StoreAddress) -> bool:
 
     def look() -> bool:
         fs.invalidate_cache()  # another process may have written since
-        try:
-            return bool(fs.exists(f"{path}/{MARKER}")) or not fs.find(path, maxdepth=1)
-        except FileNotFoundError:
+        if kind_of(fs, f"{path}/{MARKER}"):
             return True
+        return kind_of(fs, path) != "file" and not entries(fs, path)
 
     try:
         return retrying(look)
     except SourceError as error:
         raise StoreError(str(error)) from clean_cause(error)
     except Exception as error:
-        raise StoreError(f"{address}: cannot be listed: {reason(error)}") from clean_cause(error)
+        kind = UnreachableStoreError if is_transient(error) else StoreError
+        raise kind(f"{address}: cannot be listed: {reason(error)}") from clean_cause(error)
 
 
 def open_group(address: StoreAddress, mode: str = "r") -> zarr.Group:
