@@ -12,6 +12,7 @@ import uuid
 from typing import Any
 
 from emodask.errors import DownloadError, UsageError
+from emodask.scrubbing import clean_cause
 from emodask.sources.download.record import PART, RemoteFile
 from emodask.sources.location import StorageOptions, open_filesystem, reason, redact
 
@@ -69,7 +70,9 @@ class Bucket:
         except FileNotFoundError:
             return False
         except Exception as error:  # each protocol has errors of its own
-            raise DownloadError(f"{self}/{file}: cannot be read: {reason(error)}") from error
+            raise DownloadError(f"{self}/{file}: cannot be read: {reason(error)}") from clean_cause(
+                error
+            )
 
     def partial(self, file: RemoteFile) -> int:
         """Nothing: an earlier run's upload cannot be checked."""
@@ -126,7 +129,9 @@ class BucketSink:
                 self._stream = self._open()
             self._stream.write(block)
         except Exception as error:
-            raise DownloadError(f"{self._name}: cannot be written: {reason(error)}") from error
+            raise DownloadError(
+                f"{self._name}: cannot be written: {reason(error)}"
+            ) from clean_cause(error)
         self._hash.update(block)
         self.offset += len(block)
 
@@ -153,7 +158,9 @@ class BucketSink:
             if self._rename:
                 self._fs.mv(self._written, self._path)
         except Exception as error:
-            raise DownloadError(f"{self._name}: cannot be written: {reason(error)}") from error
+            raise DownloadError(
+                f"{self._name}: cannot be written: {reason(error)}"
+            ) from clean_cause(error)
         self._stream = None
         self._fs.invalidate_cache()
 

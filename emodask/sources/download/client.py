@@ -17,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 from emodask import __version__
 from emodask.errors import SourceError, UnreachableError, UsageError
+from emodask.scrubbing import clean_cause
 from emodask.sources.download.record import is_web_address
 from emodask.sources.location import reason, redact
 
@@ -138,7 +139,7 @@ class Client:
         try:
             response = await self._follow(url, headers or {})
         except (*self._broken, OSError) as error:
-            raise TryAgain(_describe(error)) from error
+            raise TryAgain(_describe(error)) from clean_cause(error)
         try:
             if response.status in _RETRIED:
                 raise TryAgain(f"the server answers {_status(response)}", _retry_after(response))
@@ -146,7 +147,7 @@ class Client:
                 _refuse(response)
             yield response
         except self._broken as error:
-            raise TryAgain(_describe(error)) from error
+            raise TryAgain(_describe(error)) from clean_cause(error)
         finally:
             response.close()
 
