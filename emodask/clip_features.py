@@ -54,6 +54,7 @@ def compute_clip(job: Job, clip: Clip, compute: Compute | None = None) -> Row:
     began = time.perf_counter()
     features: dict[str, npt.NDArray[np.float32]] = {}
     missing: list[str] = []
+    fetched: tuple[MediaFile, bytes] | None = None
     frames = 0
     for modality in job.modalities:
         media = media_of(job, clip, modality)
@@ -61,8 +62,9 @@ def compute_clip(job: Job, clip: Clip, compute: Compute | None = None) -> Row:
             missing.append(modality)
             continue
         try:
-            data = media.read()
-            found, count = (compute or features_of_bytes)(job, clip.clip_id, modality, data)
+            if fetched is None or fetched[0] != media:  # full-AV: once for both modalities
+                fetched = media, media.read()
+            found, count = (compute or features_of_bytes)(job, clip.clip_id, modality, fetched[1])
         except ClusterError:
             raise
         except UnreachableError as error:

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from zarr.abc.store import Store as ZarrStore
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
 
 from emodask.errors import EmodaskError, StoreError, UnreachableStoreError
 from emodask.extraction import extract
@@ -249,6 +252,24 @@ def test_a_place_that_cannot_be_looked_at_is_not_taken_for_an_empty_one(
 def unlisted(request: Request) -> str | None:
     """Let the folder ``others`` fail to be listed, and nothing else."""
     return "503 empty" if re.search(r"prefix=others(%2F|/)(&|$)", request.target) else None
+
+
+def test_a_listing_does_not_hide_what_others_write_afterwards(bucket):
+    one, other = (
+        StoreAddress.of(f"{bucket.url}/shared", bucket.options).zarr_store() for _ in range(2)
+    )
+    prototype = default_buffer_prototype()
+
+    async def keys(store: ZarrStore) -> list[str]:
+        return [key async for key in store.list()]
+
+    sync(one.set("status/c/0", prototype.buffer.from_bytes(b"done")))
+    assert sync(keys(one)) == ["status/c/0"]
+    bucket.filesystem().pipe_file(f"{bucket.url}/shared/status/c/1", b"done")
+    found = sync(one.get("status/c/1", prototype))
+    assert found is not None
+    assert found.to_bytes() == b"done"
+    assert sync(keys(other)) == ["status/c/0", "status/c/1"]
 
 
 def test_a_wrong_secret_is_said_after_one_try(bucket, proxy, spline_job, audio):

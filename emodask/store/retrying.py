@@ -114,7 +114,9 @@ class RetryingStore(WrapperStore[ZarrStore]):
 
     async def is_empty(self, prefix: str) -> bool:
         """Whether nothing lies below a prefix."""
-        return await self._asking(prefix, "cannot be listed", lambda: self._store.is_empty(prefix))
+        found = await self._asking(prefix, "cannot be listed", lambda: self._store.is_empty(prefix))
+        self._forget_listings()
+        return found
 
     async def set(self, key: str, value: Buffer) -> None:
         """Put one object, whole."""
@@ -140,6 +142,7 @@ class RetryingStore(WrapperStore[ZarrStore]):
     async def clear(self) -> None:
         """Remove all."""
         await self._asking("", "cannot be deleted", self._store.clear)
+        self._forget_listings()
 
     async def list(self) -> AsyncIterator[str]:
         """All keys."""
@@ -160,7 +163,19 @@ class RetryingStore(WrapperStore[ZarrStore]):
         async def whole() -> tuple[str, ...]:
             return tuple([key async for key in listing()])
 
-        return await self._asking(prefix, "cannot be listed", whole)
+        found = await self._asking(prefix, "cannot be listed", whole)
+        self._forget_listings()
+        return found
+
+    def _forget_listings(self) -> None:
+        """Let no listing hide the chunks that other processes write afterwards.
+
+        s3fs looks into the listings that it remembers before it reads, and takes what is not in
+        them for absent: zarr would read it as rows still to be computed.
+        """
+        fs = getattr(self._store, "fs", None)
+        if fs is not None:
+            fs.invalidate_cache()
 
 
 def _abandon_requests() -> None:

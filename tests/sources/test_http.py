@@ -17,7 +17,7 @@ from emodask.sources.catalogue import scan
 from emodask.sources.location import Location
 from emodask.store import failures, open_group
 from emodask.store.address import StoreAddress
-from tests.media_files import wav, zip_of
+from tests.media_files import moving_bars, mp4, tone, wav, zip_of
 from tests.servers.faulty_proxy import FAULTS, at_random, faulty_proxy
 from tests.servers.web_files import WebFiles, web_files
 from tests.test_extraction import as_toml, stored
@@ -110,6 +110,15 @@ def test_large_zips_cost_what_their_wanted_members_do(spline_job, tmp_path):
 
 def noise(seconds: float) -> bytes:
     return wav(np.random.default_rng(3).normal(0, 0.1, round(seconds * RATE)).astype("f4"), RATE)
+
+
+def test_a_file_with_picture_and_sound_is_fetched_once(small_job, tmp_path):
+    clip = mp4(moving_bars(), sound=tone())
+    archive = zip_of(tmp_path / ZIP, {"Actor_01/01-01-03-01-01-01-01.mp4": clip})
+    with web_files({ZIP: archive.read_bytes()}) as site:
+        summary = extract(small_job, site.plain(ZIP), tmp_path / "s.zarr")
+        assert (summary.done, summary.failures) == (1, ())
+        assert len(site.requests) == 3
 
 
 def test_the_command_line_scans_and_extracts_an_address_of_zenodo(site, undisturbed, tmp_path):
