@@ -128,7 +128,7 @@ def test_the_command_line_scans_and_extracts_an_address_of_zenodo(site, undistur
     assert done.returncode == 0, done.stderr
     assert f"{CLIPS} clips" in done.stdout
     store = tmp_path / "s.zarr"
-    done = cli("extract", job, "--source", site.api(ZIP), "--store", store, "--workers", 1)
+    done = cli("extract", job, "--source", site.api(ZIP), "--store", store, "--scheduler", "sync")
     assert done.returncode == 0, done.stderr
     assert stored(store) == undisturbed
 
