@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from emodask import cli
+from emodask.cluster.settings import load_settings
 from emodask.job import parse_job, shipped_jobs
 
 ROOT = Path(__file__).parent.parent
@@ -33,11 +35,15 @@ def test_python_examples_run(small_store, tmp_path, monkeypatch):
         exec(compile(example, "README", "exec"), {})
 
 
-def test_the_job_file_is_valid():
-    import tomllib
-
-    for example in blocks("toml"):
-        parse_job(tomllib.loads(example))
+def test_job_files_and_cluster_files_are_valid(tmp_path):
+    for number, example in enumerate(blocks("toml")):
+        if "[cluster]" in example:
+            file = tmp_path / f"{number}.toml"
+            # What is commented out has to be valid too, with a scheduler that takes it.
+            file.write_text(re.sub("(?m)^# ", "", example))
+            assert load_settings(file).cluster.max_workers == 16
+        else:
+            parse_job(tomllib.loads(example))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
@@ -63,6 +69,13 @@ def test_commands_and_options_exist(page):
 def test_links_to_files_lead_somewhere(page):
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_every_test_that_a_table_names_is_there():
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "deploy/README.md").read_text())
+    assert len(named) > 20
+    for file, test in named:
+        assert f"def {test or 'test_'}" in (ROOT / file).read_text(), f"{file}::{test}"
 
 
 def test_every_shipped_job_stands_in_the_jobs_table():

@@ -32,7 +32,11 @@ class Cluster(_Table):
     def _size(cls, value: str | None) -> str | None:
         from dask.utils import parse_bytes
 
-        if value is not None and parse_bytes(value) < 1 << 28:
+        try:
+            enough = value is None or parse_bytes(value) >= 1 << 28
+        except (OverflowError, ValueError):
+            raise ValueError(f"not a size: {value!r}; write it as in 4GiB") from None
+        if not enough:
             raise ValueError("less than 256 MiB; a worker's libraries alone need that much")
         return value
 
@@ -47,8 +51,11 @@ class Cluster(_Table):
     def _time(cls, value: str | None) -> str | None:
         from dask.utils import parse_timedelta
 
-        if value is not None:
-            parse_timedelta(value)
+        try:
+            if value is not None:
+                parse_timedelta(value)
+        except (KeyError, ValueError):
+            raise ValueError(f"not a time: {value!r}; write it as in 90s or 10 minutes") from None
         return value
 
 
