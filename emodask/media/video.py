@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import av
-import cv2
 import numba
 import numpy as np
 import numpy.typing as npt
 from av.sidedata.sidedata import Type
 from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
 
 from emodask.errors import MediaError
 from emodask.media.decoding import VIDEO_DECODERS, decode, open_media, why
@@ -22,9 +22,13 @@ from emodask.media.limits import (
     MAX_SIDE,
     MIN_FRAMES,
 )
+from emodask.media.scaling import scaled
 
 _GRAY_R, _GRAY_G, _GRAY_B = 2989, 5870, 1140
 """Rec. 601 luma weights in ten-thousandths: integers keep equal colours exactly equal."""
+
+_WHOLE_BLOCKS = 16
+"""Columns that swscale converts to planes at a time; it garbles what is left of a last block."""
 
 
 Frames = (
@@ -44,10 +48,10 @@ def gray_frames(
 ) -> npt.NDArray[np.float32] | npt.NDArray[np.uint8]:
     """Decode a video to gray frames of one size.
 
-    Every decoded frame is scaled to ``width`` x ``height`` pixels (OpenCV ``INTER_AREA``) and
-    turned upright where the file says how (a display matrix, as phones write for portrait). Then
-    the sequence is interpolated linearly to ``frames`` frames, first and last kept, truncated to
-    uint8.
+    Every decoded frame is scaled to ``width`` x ``height`` pixels, each the mean of the area that
+    it covers (:func:`emodask.media.scaling.scaled`), and turned upright where the file says how (a
+    display matrix, as phones write for portrait). Then the sequence is interpolated linearly to
+    ``frames`` frames, first and last kept, truncated to uint8.
 
     Parameters
     ----------
@@ -83,12 +87,13 @@ def gray_frames(
     """
     size = (width, height)
     room = MAX_HELD // (width * height * (3 if gray == "rgb" else 1))
+    planes = _Planes(size, gray)
     held: list[npt.NDArray[np.uint8]] = []
     count = 0
     for frame in _decoded(data, max_seconds):
         count += 1
         if count <= room:
-            held.append(_scaled(frame, size, gray))
+            held.append(planes.of(frame))
         elif frames is None:
             raise MediaError(
                 f"more than {room} frames of {width}x{height} pixels, which take too much memory; "
@@ -107,12 +112,12 @@ def gray_frames(
     else:
         needed = {i for b, f in _places(count, frames) for i in (b, b + 1) if i == b or f}
         kept = {
-            i: _scaled(frame, size, gray)
+            i: planes.of(frame)
             for i, frame in enumerate(_decoded(data, max_seconds))
             if i in needed
         }
         stack = _interpolated(kept, count, frames)
-    return rgb_to_gray(stack) if gray == "rgb" else stack
+    return rgb_to_gray(stack) if gray == "rgb" else stack[:, 0]
 
 
 def _decoded(data: bytes, max_seconds: float) -> Iterator[Any]:
@@ -172,21 +177,56 @@ def _frame_rate(stream: Any) -> float:
     return min(max(float(rate), 1.0), MAX_FRAME_RATE) if rate else 60.0
 
 
-def _scaled(frame: Any, size: tuple[int, int], gray: str) -> npt.NDArray[np.uint8]:
-    """A frame of RGB or luma, (width, height) pixels, upright."""
-    try:
-        plane = _luma(frame) if gray == "luma" else _as(frame, "rgb24").to_ndarray()
-    except (av.FFmpegError, ValueError, OSError) as error:
-        raise MediaError(
-            f"frames in pixel format {frame.format.name} cannot be converted: {why(error)}"
-        ) from error
-    transposed, flip_y, flip_x = _orientation(frame)
-    unturned = size[::-1] if transposed else size
-    if plane.shape[1::-1] != unturned:
-        plane = cv2.resize(plane, unturned, interpolation=cv2.INTER_AREA)
-    if transposed:
-        plane = plane.swapaxes(0, 1)
-    return np.ascontiguousarray(plane[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
+class _Planes:
+    """Turns decoded frames into planes of one size, upright: red, green and blue, or luma alone."""
+
+    def __init__(self, size: tuple[int, int], gray: str) -> None:
+        self._size = size
+        self._gray = gray
+        self._reformatter = VideoReformatter()  # sets its conversion up once, not for each frame
+
+    def of(self, frame: Any) -> npt.NDArray[np.uint8]:
+        """The planes of a frame, shape (3 or 1, height, width)."""
+        try:
+            planes = [self._luma(frame)] if self._gray == "luma" else self._rgb(frame)
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise MediaError(
+                f"frames in pixel format {frame.format.name} cannot be converted: {why(error)}"
+            ) from error
+        transposed, flip_y, flip_x = _orientation(frame)
+        width, height = self._size[::-1] if transposed else self._size
+        found = np.empty((len(planes), height, width), np.uint8)
+        for plane, target in zip(planes, found, strict=True):
+            scaled(plane, (width, height), frame.width, target)
+        if transposed:
+            found = found.swapaxes(1, 2)
+        return np.ascontiguousarray(found[:, :: -1 if flip_y else 1, :: -1 if flip_x else 1])
+
+    def _as(self, frame: Any, pixels: str) -> Any:
+        """A frame in another pixel format; in one thread: starting more takes longer."""
+        return self._reformatter.reformat(frame, format=pixels, threads=1)
+
+    def _rgb(self, frame: Any) -> list[npt.NDArray[np.uint8]]:
+        if frame.width % _WHOLE_BLOCKS:
+            packed = _rows(self._as(frame, "rgb24").planes[0])[:, : 3 * frame.width]
+            return [np.ascontiguousarray(packed[:, colour::3]) for colour in range(3)]
+        green, blue, red = (_rows(plane) for plane in self._as(frame, "gbrp").planes)
+        return [red, green, blue]
+
+    def _luma(self, frame: Any) -> npt.NDArray[np.uint8]:
+        """The Y plane as the decoder left it."""
+        if not frame.format.name.startswith(("yuv4", "yuvj4", "nv12", "gray")) or (
+            frame.format.components[0].bits != 8
+        ):
+            frame = self._as(frame, "yuv420p")
+        if frame.planes[0].line_size < frame.width:  # stored bottom up
+            frame = self._as(self._as(frame, "rgb24"), "yuv420p")
+        return _rows(frame.planes[0])
+
+
+def _rows(plane: Any) -> npt.NDArray[np.uint8]:
+    """The lines of a plane where they lie, padding included."""
+    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
 
 
 def _orientation(frame: Any) -> tuple[bool, bool, bool]:
@@ -206,24 +246,6 @@ def _orientation(frame: Any) -> tuple[bool, bool, bool]:
         "its display matrix turns the picture by other than quarter turns and mirrors; "
         "the file is damaged, or should be re-encoded upright"
     )
-
-
-def _as(frame: Any, pixels: str) -> Any:
-    """A frame in another pixel format; in one thread: starting more takes longer than the work."""
-    return frame.reformat(format=pixels, threads=1)
-
-
-def _luma(frame: Any) -> npt.NDArray[np.uint8]:
-    """The Y plane as the decoder left it."""
-    if not frame.format.name.startswith(("yuv4", "yuvj4", "nv12", "gray")) or (
-        frame.format.components[0].bits != 8
-    ):
-        frame = _as(frame, "yuv420p")
-    if frame.planes[0].line_size < frame.width:  # stored bottom up
-        frame = _as(_as(frame, "rgb24"), "yuv420p")
-    plane = frame.planes[0]
-    rows = np.frombuffer(plane, np.uint8).reshape(frame.height, plane.line_size)
-    return rows[:, : frame.width]
 
 
 def interpolate_frames(stack: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
@@ -296,27 +318,30 @@ def rgb_to_gray(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 
     Parameters
     ----------
-    rgb : ndarray of uint8, shape (..., 3)
+    rgb : ndarray of uint8, shape (frames, 3, height, width)
 
     Returns
     -------
-    ndarray of float32, shape (...)
+    ndarray of float32, shape (frames, height, width)
         Gray levels, correctly rounded: colours of equal gray give equal numbers.
 
     Examples
     --------
     >>> import numpy as np
-    >>> rgb_to_gray(np.array([[0, 0, 0], [10, 10, 10]], np.uint8)).tolist()
+    >>> rgb_to_gray(np.array([0, 10], np.uint8).repeat(3).reshape(2, 3, 1, 1)).ravel().tolist()
     [0.0, 9.99899959564209]
     """
-    gray = np.empty(rgb.shape[:-1], np.float32)
-    _weigh(rgb.reshape(-1, 3), gray.reshape(-1))
+    frames, _, height, width = rgb.shape
+    gray = np.empty((frames, height, width), np.float32)
+    _weigh(rgb.reshape(frames, 3, -1), gray.reshape(frames, -1))
     return gray
 
 
 @numba.njit(cache=True, nogil=True)
 def _weigh(rgb, gray):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    for k in range(gray.size):
-        total = _GRAY_R * np.int32(rgb[k, 0]) + _GRAY_G * np.int32(rgb[k, 1])
-        total += _GRAY_B * np.int32(rgb[k, 2])
-        gray[k] = np.float32(total) / np.float32(10_000.0)
+    for i in range(len(gray)):
+        red, green, blue, out = rgb[i, 0], rgb[i, 1], rgb[i, 2], gray[i]
+        for k in range(len(out)):
+            total = np.int32(_GRAY_R) * np.int32(red[k]) + np.int32(_GRAY_G) * np.int32(green[k])
+            total += np.int32(_GRAY_B) * np.int32(blue[k])
+            out[k] = np.float32(total) / np.float32(10_000.0)

@@ -10,8 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 
-def rgb_frames(data: bytes, height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Decode with OpenCV and scale, shape (n, height, width, 3)."""
+def covered(n: int, m: int) -> npt.NDArray[np.float64]:
+    """How much of each of n pixels each of m covers, in m-ths of a pixel; shape (m, n)."""
+    pixel, begin = np.arange(n) * m, np.arange(m)[:, None] * n
+    parts = np.minimum(pixel + m, begin + n) - np.maximum(pixel, begin)
+    return np.maximum(parts, 0).astype(np.float64)
+
+
+def area(plane: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArray[np.uint8]:
+    """The mean of the area under each pixel of a smaller picture, halves rounded up."""
+    down, across = covered(plane.shape[0], height), covered(plane.shape[1], width)
+    total = (down @ plane @ across.T).astype(np.int64)  # whole numbers, exact in float64
+    return ((2 * total + plane.size) // (2 * plane.size)).astype(np.uint8)
+
+
+def rgb_frames(data: bytes, height: int, width: int, exact: bool = False) -> npt.NDArray[np.uint8]:
+    """Decode with OpenCV and scale, with OpenCV or exactly, shape (n, height, width, 3)."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         path.write_bytes(data)
@@ -22,7 +36,10 @@ def rgb_frames(data: bytes, height: int, width: int) -> npt.NDArray[np.uint8]:
             if not found:
                 break
             rgb = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-            frames.append(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA))
+            if exact:
+                frames.append(np.stack([area(rgb[..., c], width, height) for c in range(3)], -1))
+            else:
+                frames.append(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA))
         capture.release()
     return np.stack(frames)
 
