@@ -117,10 +117,23 @@ def plan_batches(
 
 @dataclass(frozen=True)
 class BatchOutcome:
-    """What a task found out: status and error of each row of its chunk, and how many are new."""
+    """What a task found out about the rows of its chunk.
+
+    Attributes
+    ----------
+    status : tuple of int
+        As stored, whoever computed it.
+    errors : tuple of str
+        Why a row failed or is incomplete.
+    unreachable : tuple of str
+        Why the media of a row could not be fetched this time; empty for all others.
+    computed : int
+        How many rows this task has committed.
+    """
 
     status: tuple[int, ...]
     errors: tuple[str, ...]
+    unreachable: tuple[str, ...]
     computed: int
 
 
@@ -165,15 +178,21 @@ def process_batch(
     if not batch.retry:
         wanted &= read_status(group, batch.start, stop) == Status.PENDING
     rows = _compute(job, batch, wanted, isolated, clip_timeout)
+    # Media that could not be fetched says nothing new about a row: what is stored of it stays.
+    fresh = [row if row is not None and row.status != Status.PENDING else None for row in rows]
     # Read as late as can be: what another run has committed in this chunk stays.
-    kept = rows if wanted.all() else read_rows(group, batch.start, stop)
-    merged = [row for new, old in zip(rows, kept, strict=True) if (row := new or old)]
-    if any(row is not None and row.status != Status.PENDING for row in rows):
+    kept = fresh if all(fresh) else read_rows(group, batch.start, stop)
+    merged = [row for new, old in zip(fresh, kept, strict=True) if (row := new or old)]
+    if any(fresh):
         write_batch(group, batch.start, merged)
     return BatchOutcome(
         status=tuple(int(row.status) for row in merged),
         errors=tuple(row.error for row in merged),
-        computed=sum(row is not None and row.status != Status.PENDING for row in rows),
+        unreachable=tuple(
+            new.error if new and new.status == Status.PENDING and row.status != Status.DONE else ""
+            for new, row in zip(rows, merged, strict=True)
+        ),
+        computed=sum(row is not None for row in fresh),
     )
 
 

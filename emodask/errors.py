@@ -57,7 +57,7 @@ class StoreError(EmodaskError):
 
 
 class UnreachableStoreError(StoreError):
-    """A store whose server or disk does not answer now, and may later; what was committed is kept.
+    """A store whose server does not answer or whose disk is full; what was committed is kept.
 
     Running the same command again goes on.
     """
@@ -69,6 +69,12 @@ class BundleError(EmodaskError):
     """A bundle that is not one, is damaged, or lacks what a prediction needs."""
 
     exit_code = 2
+
+
+class BundleWriteError(BundleError):
+    """A bundle that could not be written: the disk is full, or a server does not answer."""
+
+    exit_code = 1
 
 
 class MediaError(EmodaskError):

@@ -226,19 +226,23 @@ class _Ledger:
         """Take the outcome of a batch that ended."""
         self.status[batch.start : batch.start + len(batch.clips)] = outcome.status
         self.computed += outcome.computed
-        self.fruitless = 0 if outcome.computed or not batch.size else self.fruitless + 1
-        rows = list(zip(batch.clips, batch.compute, outcome.status, outcome.errors, strict=True))
         unreachable = [
-            f"clip {clip.clip_id}: {error}"
-            for clip, wanted, status, error in rows
-            if wanted and status == Status.PENDING
+            f"clip {clip.clip_id}: {why}"
+            for clip, why in zip(batch.clips, outcome.unreachable, strict=True)
+            if why
         ]
+        # Nothing computed and nothing in the way: another run has committed these rows.
+        self.fruitless = self.fruitless + 1 if unreachable and not outcome.computed else 0
         self.errors += unreachable
+        rows = zip(
+            *(batch.clips, batch.compute, outcome.status, outcome.errors, outcome.unreachable),
+            strict=True,
+        )
         return self.progress(
             failed=[
                 (clip.clip_id, error)
-                for clip, wanted, status, error in rows
-                if wanted and status == Status.FAILED
+                for clip, wanted, status, error, why in rows
+                if wanted and status == Status.FAILED and not why
             ],
             trouble=unreachable,
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emodask.errors import EvaluationError
+from emodask.errors import EvaluationError, UsageError
 from emodask.evaluation.evaluate import FoldsDone, evaluate
 from emodask.extraction import ExtractSummary, Progress, extract
 from emodask.fitting import fit
@@ -26,6 +26,11 @@ class Layout:
     """Where a run puts what, below one folder or URL."""
 
     out: str
+
+    def __post_init__(self) -> None:
+        """Refuse a place that cannot be meant."""
+        if not self.out.strip():
+            raise UsageError("an empty --out, or the root; pass a folder or a URL of one")
 
     @property
     def store(self) -> str:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,10 @@ from emodask import batches
 from emodask.batches import plan_batches
 from emodask.clip_features import clip_seed, compute_clip
 from emodask.cluster import connect
-from emodask.errors import SourceError, UsageError
+from emodask.errors import SourceError, UnreachableError, UsageError
 from emodask.extraction import extract, rows_to_compute
 from emodask.job import parse_job
-from emodask.sources.catalogue import Clip, scan
+from emodask.sources.catalogue import Clip, MediaFile, scan
 from emodask.store import Status, StoreAddress, open_group, open_store, read_status, verify
 from tests.conftest import SMALL
 from tests.media_files import moving_bars, mp4, tone, wav, zip_of
@@ -225,6 +226,51 @@ def test_retrying_computes_failed_clips_and_those_whose_media_has_come(small_job
     assert (retried.computed, retried.done) == (2, 2)
     assert extract(small_job, str(media), tmp_path / "t.zarr").done == 2
     assert stored(store) == stored(tmp_path / "t.zarr")
+
+
+def test_media_that_cannot_be_fetched_leaves_committed_rows_as_they_are(
+    small_job, tmp_path, monkeypatch
+):
+    media, store = tmp_path / "media", tmp_path / "s.zarr"
+    media.mkdir()
+    for i in range(1, 4):
+        (media / f"03-01-03-01-01-01-{i:02}.wav").write_bytes(wav(tone()))
+    assert extract(small_job, str(media), store).incomplete == 3
+    before = stored(store)
+    for i in range(1, 4):
+        (media / f"02-01-03-01-01-01-{i:02}.mp4").write_bytes(mp4(moving_bars(20)))
+    read = MediaFile.read
+
+    def away(self):
+        if self.kind == "video-only" and not str(self).endswith("01.mp4"):
+            raise UnreachableError("the server is away")
+        return read(self)
+
+    monkeypatch.setattr(MediaFile, "read", away)
+    partly = extract(small_job, str(media), store, retry_failed=True)
+    assert (partly.computed, partly.done, partly.incomplete, partly.pending) == (1, 1, 2, 0)
+    assert len(partly.errors) == 2
+    spline = open_store(store, status=None)["spline"].values
+    assert np.isfinite(spline).all()
+    monkeypatch.setattr(MediaFile, "read", lambda self: away(replace(self, kind="video-only")))
+    assert extract(small_job, str(media), store, retry_failed=True).computed == 0
+    monkeypatch.setattr(MediaFile, "read", read)
+    assert extract(small_job, str(media), store, retry_failed=True).done == 3
+    assert stored(store) != before
+
+
+def test_a_run_whose_rows_another_has_committed_meanwhile_ends_well(corpus, small_job, tmp_path):
+    store = tmp_path / "s.zarr"
+    others = []
+
+    def meanwhile(progress):
+        if not others:
+            others.append(None)
+            others.append(extract(small_job, f"{corpus}/*.zip", store))
+
+    late = extract(small_job, f"{corpus}/*.zip", store, on_progress=meanwhile)
+    assert (others[1].computed, late.computed, late.done) == (24, 0, 24)
+    assert (late.stopped, late.errors) == ("", ())
 
 
 def test_no_folder_of_this_machine_is_written_to_the_store(small_job, tmp_path):

@@ -186,6 +186,15 @@ def test_other_settings_are_refused_with_both_digests_and_the_keys(address, smal
         assert emodask.job.digest(job.extraction()) in text
 
 
+def test_other_labels_are_refused_by_name(address, small_job):
+    prepare(address, small_job, CLIPS)
+    relabelled = [*CLIPS[:-1], replace(CLIPS[-1], emotion=7, actor=9)]
+    with pytest.raises(
+        StoreError, match=rf"in 2 places, such as actor of {CLIPS[-1].clip_id} is \d+ in"
+    ):
+        prepare(address, small_job, relabelled)
+
+
 def test_other_clips_are_refused(address, small_job):
     prepare(address, small_job, CLIPS)
     with pytest.raises(StoreError, match="1 of the store's are not in the sources, 0 of"):

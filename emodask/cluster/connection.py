@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _STARTING = {"local": local_cluster, "slurm": slurm_cluster, "kubernetes": kubernetes_cluster}
 _PATIENCE = {"slurm": "24 hours", "kubernetes": "1 hour"}
 """How long to wait for a first worker where workers have to be granted; a minute elsewhere."""
+_PROTOCOLS = ("tcp", "tls", "ws", "wss", "ucx", "inproc")
 
 
 @contextmanager
@@ -133,6 +134,8 @@ def _join(scheduler: str, settings: ClusterSettings) -> Client:
             f"unknown scheduler {scheduler!r}; use {', '.join(SCHEDULERS)}, file:scheduler.json, "
             "or an address such as tcp://host:8786"
         )
+    else:
+        _check_address(scheduler, settings)
     if settings.tls is not None:
         from distributed.security import Security
 
@@ -154,6 +157,25 @@ def _join(scheduler: str, settings: ClusterSettings) -> Client:
         raise UsageError(
             f"{redact(scheduler)}: no Dask scheduler answers there ({type(error).__name__}); {hint}"
         ) from error
+
+
+def _check_address(scheduler: str, settings: ClusterSettings) -> None:
+    """Refuse what no client can connect to: one that fails at once is not closed in order."""
+    import dask
+
+    protocol, _, host = scheduler.partition("://")
+    if protocol not in _PROTOCOLS or not host.strip("/"):
+        raise UsageError(
+            f"unknown scheduler {redact(scheduler)!r}; an address is such as tcp://host:8786, with "
+            f"one of the protocols {', '.join(_PROTOCOLS)}"
+        )
+    encrypted = protocol in ("tls", "wss")
+    elsewhere = dask.config.get("distributed.comm.tls.ca-file", None)
+    if encrypted and settings.tls is None and not elsewhere:
+        raise UsageError(
+            f"{redact(scheduler)}: an encrypted scheduler; its certificate authority, this "
+            "client's certificate and key belong into [tls] of a cluster file (--cluster-config)"
+        )
 
 
 def _address_in(path: Path) -> str:

@@ -37,6 +37,7 @@ class PrepareWorker(WorkerPlugin):
 
     def __init__(self, wanted: Mapping[str, str]) -> None:
         self.wanted = dict(wanted)
+        self.interrupt: Any = None
 
     def setup(self, worker: Any) -> None:
         """Check and pin; a worker with other software says why in its log, and closes."""
@@ -49,7 +50,16 @@ class PrepareWorker(WorkerPlugin):
         # Ctrl-C reaches the whole process group; the client alone decides what then happens.
         # A worker in a thread of the client's process has no signals of its own: ValueError.
         with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            self.interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def teardown(self, worker: Any) -> None:
+        """Leave a worker that lives on as it was: it ends with Ctrl-C, and decodes nothing."""
+        from emodask.isolation import close_decoders
+
+        if self.interrupt is not None:
+            with contextlib.suppress(ValueError):
+                signal.signal(signal.SIGINT, self.interrupt)
+        close_decoders()
 
 
 def installed() -> dict[str, str]:

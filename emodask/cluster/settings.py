@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from emodask.errors import UsageError
 
 SCHEDULERS = ("local", "sync", "slurm", "kubernetes")
+STARTED = ("local", "slurm", "kubernetes")
+"""Those whose workers emodask starts."""
 
 
 class _Table(BaseModel):
@@ -54,7 +56,7 @@ class Cluster(_Table):
         try:
             if value is not None:
                 parse_timedelta(value)
-        except (KeyError, ValueError):
+        except (IndexError, KeyError, ValueError):
             raise ValueError(f"not a time: {value!r}; write it as in 90s or 10 minutes") from None
         return value
 
@@ -120,11 +122,22 @@ def load_settings(path: str | Path | None = None, **options: Any) -> ClusterSett
     wanted = tables.get("cluster", {})
     if not isinstance(wanted, dict):
         raise UsageError(f"{found}: cluster: not a table; write [cluster]")
-    tables = {**tables, "cluster": {**wanted, **given}}
+    tables = {**tables, "cluster": {**_still_meant(wanted, given), **given}}
     try:
         return ClusterSettings(**tables)
     except ValidationError as error:
         raise UsageError(f"{found or 'options'}: {_explain(error)}") from error
+
+
+def _still_meant(file: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """What a file says of a cluster as far as options leave it a meaning."""
+    dropped = set()
+    if options.get("scheduler", "local") not in STARTED:
+        dropped = {"workers", "max_workers", "memory_limit"}
+    most, fewest = options.get("max_workers"), file.get("workers")
+    if isinstance(most, int) and isinstance(fewest, int) and most < fewest:
+        dropped.add("workers")
+    return {key: value for key, value in file.items() if key not in dropped}
 
 
 def _find(path: str | Path | None) -> Path | None:

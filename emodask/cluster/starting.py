@@ -23,6 +23,9 @@ _CAREFUL = {
 }
 """Settings of schedulers that emodask starts: Dask's default, and ours in its place."""
 
+_IDLE_SECONDS = 4 * 3600
+"""After so long without a task, the operator deletes a cluster that its command has left behind."""
+
 
 def careful() -> dict[str, Any]:
     """The settings of a scheduler that emodask starts, where the user's configuration has none."""
@@ -73,7 +76,18 @@ def slurm_cluster(settings: ClusterSettings) -> Iterator[Any]:
         raise UsageError("--scheduler slurm needs: pip install 'emodask[slurm]'") from error
 
     wanted = settings.cluster
+    if settings.tls is not None:
+        raise UsageError(
+            "[tls] has no effect with --scheduler slurm, whose scheduler listens unencrypted; take "
+            "it out where everybody on the network may run code as you, or use one allocation or "
+            "tls:// as deploy/README.md describes"
+        )
     arguments = {"cores": 1, "processes": 1, "silence_logs": "critical", **settings.slurm}
+    # Pages about the work, without a password: for this machine alone unless the file says more.
+    arguments["scheduler_options"] = {
+        "dashboard_address": "127.0.0.1:0",
+        **arguments.get("scheduler_options", {}),
+    }
     memory = wanted.memory_limit or arguments.get("memory")
     arguments["memory"] = memory or dask.config.get("jobqueue.slurm.memory", None) or "4GiB"
     pins = [f"export {variable}=1" for variable in THREAD_VARIABLES]
@@ -171,6 +185,8 @@ def kubernetes_spec(settings: ClusterSettings) -> dict[str, Any]:
         resources={"requests": amount, "limits": amount},
         env={**dict.fromkeys(THREAD_VARIABLES, "1"), **wanted.env},
         worker_command="dask worker --nthreads 1",
+        # A command that is killed cannot delete it; fitting may leave it idle for a while.
+        idle_timeout=_IDLE_SECONDS,
     )
     return spec
 

@@ -5,6 +5,11 @@ limit on its memory and on its time; if it dies, of a segmentation fault inside 
 worker knows exactly which clip did it, starts another, and goes on.
 """
 
-from emodask.isolation.worker_side import CLIP_TIMEOUT, Decoder, decoder_of_this_thread
+from emodask.isolation.worker_side import (
+    CLIP_TIMEOUT,
+    Decoder,
+    close_decoders,
+    decoder_of_this_thread,
+)
 
-__all__ = ["CLIP_TIMEOUT", "Decoder", "decoder_of_this_thread"]
+__all__ = ["CLIP_TIMEOUT", "Decoder", "close_decoders", "decoder_of_this_thread"]

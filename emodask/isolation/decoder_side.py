@@ -16,7 +16,9 @@ _GRACE = 5.0
 
 def main() -> None:
     """Answer requests until the worker closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Both reach a whole process group; what then happens to the clip is the worker's to decide.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     # What a library prints must not get between the answers.
     nothing = os.open(os.devnull, os.O_RDWR)

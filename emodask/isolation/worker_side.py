@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,7 @@ class Decoder:
         self.job = job
         self.memory = memory
         self._process: subprocess.Popen[bytes] | None = None
+        self._busy = threading.Lock()
 
     def for_clip(self, seconds: float = CLIP_TIMEOUT) -> Compute:
         """A function like :func:`emodask.clip_features.features_of_bytes` for one clip.
@@ -73,7 +75,8 @@ class Decoder:
                 began = time.monotonic()
                 limit = seconds if attempt else max(seconds - spent, 0.01)
                 try:
-                    return self._ask(clip_id, modality, data, limit, seconds)
+                    with self._busy:
+                        return self._ask(clip_id, modality, data, limit, seconds)
                 except _DecoderDied as died:
                     reason = str(died)
                 finally:
@@ -89,6 +92,14 @@ class Decoder:
             process.kill()
             with contextlib.suppress(OSError):
                 process.communicate()
+
+    def close_if_idle(self) -> None:
+        """End the decoder process unless another thread waits for its answer."""
+        if self._busy.acquire(blocking=False):
+            try:
+                self.close()
+            finally:
+                self._busy.release()
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):
@@ -180,6 +191,7 @@ def _how(code: int) -> str:
 
 
 _threads = threading.local()
+_decoders: weakref.WeakSet[Decoder] = weakref.WeakSet()
 
 
 def decoder_of_this_thread(job: Job) -> Decoder:
@@ -189,4 +201,11 @@ def decoder_of_this_thread(job: Job) -> Decoder:
         if kept is not None:
             kept.close()
         kept = _threads.decoder = Decoder(job)
+        _decoders.add(kept)
     return kept
+
+
+def close_decoders() -> None:
+    """End the idle decoder processes of all threads; one that is needed again is started again."""
+    for decoder in list(_decoders):
+        decoder.close_if_idle()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import emodask
-from emodask.errors import BundleError, EmodaskError
+from emodask.errors import BundleError, BundleWriteError, EmodaskError
 from emodask.features import family
 from emodask.job import Job, parse_job
 from emodask.models.system import FittedModel
@@ -94,9 +94,9 @@ def save_bundle(
         }
         place.write(_INDEX, (json.dumps(index, indent=1) + "\n").encode())
     except Exception as error:  # each protocol has errors of its own
-        raise BundleError(f"{place.address}: cannot be written: {reason(error)}") from clean_cause(
-            error
-        )
+        raise BundleWriteError(
+            f"{place.address}: cannot be written: {reason(error)}"
+        ) from clean_cause(error)
 
 
 def load_bundle(folder: str | Path, storage_options: StorageOptions | None = None) -> Bundle:

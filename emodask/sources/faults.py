@@ -97,6 +97,12 @@ def is_transient(error: BaseException) -> bool:
     return False
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether a disk or a quota is full: somebody has to make room first."""
+    codes = {getattr(link, "errno", None) for link in _chain(error)}
+    return not codes.isdisjoint({errno.ENOSPC, errno.EDQUOT})
+
+
 def asked_wait(error: BaseException) -> float:
     """Seconds for which a busy server asks to be left alone, 0 if it does not say."""
     for link in _chain(error):

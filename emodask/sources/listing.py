@@ -6,6 +6,7 @@ empty; an archive would be missing from the sources without a word. ``ls`` and `
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -27,19 +28,28 @@ def files_matching(fs: Any, pattern: str) -> list[str]:
             if entry["type"] != "directory":
                 if matching.match(name):
                     found.append(name)
-            elif _may_hold(parts, depth, name.rpartition("/")[2]):
+            elif _may_hold(parts, depth, name.rpartition("/")[2]) and not (
+                entry.get("islink") and "**" in pattern  # which may go round in a circle
+            ):
                 look(name, depth + 1)
 
     look("/".join(parts[:fixed]), fixed)
     return sorted(found)
 
 
-def files_below(fs: Any, folder: str) -> list[str]:
-    """All files below a folder, sorted."""
+def files_below(fs: Any, folder: str, above: tuple[str, ...] = ()) -> list[str]:
+    """All files below a folder, sorted; linked folders too, but none within itself."""
     found: list[str] = []
     for entry in entries(fs, folder):
         name = str(entry["name"]).rstrip("/")
-        found += files_below(fs, name) if entry["type"] == "directory" else [name]
+        if entry["type"] != "directory":
+            found.append(name)
+        elif not entry.get("islink"):
+            found += files_below(fs, name, above)
+        else:
+            places, target = (*above, os.path.realpath(folder)), os.path.realpath(name)
+            if not any(f"{place}/".startswith(f"{target}/") for place in places):
+                found += files_below(fs, name, places)
     return sorted(found)
 
 
@@ -67,13 +77,15 @@ def entries(fs: Any, folder: str) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     return [
-        entry
+        _resolved(fs, entry)
         for entry in listed
         if str(entry["name"]).rstrip("/") != folder.rstrip("/")
-        and (entry["type"] != "other" or _is_link(fs, entry))
+        and (entry["type"] != "other" or entry.get("islink"))
     ]
 
 
-def _is_link(fs: Any, entry: dict[str, Any]) -> bool:
-    """Whether an entry of a disk links to a file, or to what was one; folders might be circular."""
-    return bool(entry.get("islink")) and kind_of(fs, entry["name"]) in ("file", "")
+def _resolved(fs: Any, entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry with the type of what it links to; a file where that is gone, to be named later."""
+    if entry["type"] != "other":
+        return entry
+    return {**entry, "type": kind_of(fs, entry["name"]) or "file"}

@@ -14,7 +14,7 @@ from zarr.storage import LocalStore, WrapperStore
 
 from emodask.errors import EmodaskError, StoreError, UnreachableStoreError
 from emodask.scrubbing import clean_cause
-from emodask.sources.faults import is_transient, reason
+from emodask.sources.faults import is_full, is_transient, reason
 from emodask.sources.retry import retrying_async
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ class RetryingStore(WrapperStore[ZarrStore]):
             if not _of_storage(error):
                 raise
             where = f"{self.address}/{key}" if key else self.address
-            kind = UnreachableStoreError if is_transient(error) else StoreError
+            passing = is_transient(error) or is_full(error)
+            kind = UnreachableStoreError if passing else StoreError
             raise kind(f"{where}: {failed}: {reason(error)}") from clean_cause(error)
 
     async def get(

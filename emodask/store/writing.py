@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -37,7 +39,7 @@ def prepare(address: StoreAddress, job: Job, clips: Sequence[Clip]) -> zarr.Grou
     Raises
     ------
     StoreError
-        If something else lies there, or a store with other settings or other clips.
+        If something else lies there, or a store with other settings, clips or labels.
     """
     attributes = _attributes(job, clips)
     found = existing(address)
@@ -53,6 +55,8 @@ def prepare(address: StoreAddress, job: Job, clips: Sequence[Clip]) -> zarr.Grou
             f"{attributes['digest']}); they differ in {differing}. Use another store"
         )
     group = open_group(address, "r+")
+    if found.get("identity") == attributes["identity"]:
+        return group
     stored = [str(name) for name in strings(group, "clip_id")]
     given = [clip.clip_id for clip in clips]
     if stored != given:
@@ -62,7 +66,28 @@ def prepare(address: StoreAddress, job: Job, clips: Sequence[Clip]) -> zarr.Grou
             f"the store's are not in the sources, {len(new)} of the sources' not in the store. "
             "Pass the same sources as before, or use another store"
         )
+    relabelled = list(_relabelled(group, clips))
+    if relabelled:
+        raise StoreError(
+            f"{address}: its labels differ from the sources' in {len(relabelled)} places, such as "
+            f"{relabelled[0]}. Use another store for other labels"
+        )
     return group
+
+
+def _relabelled(group: zarr.Group, clips: Sequence[Clip]) -> Iterator[str]:
+    for code in CODES:
+        stored = np.asarray(stored_array(group, code)[:])
+        for clip, there in zip(clips, stored.tolist(), strict=True):
+            if getattr(clip, code) != there:
+                here = getattr(clip, code)
+                yield f"{code} of {clip.clip_id} is {there} in the store and {here} in the sources"
+
+
+def _identity(clips: Sequence[Clip]) -> str:
+    """A digest of the names and labels of all rows: with it, they need not be read again."""
+    rows = [[clip.clip_id, *(getattr(clip, code) for code in CODES)] for clip in clips]
+    return hashlib.blake2b(json.dumps(rows).encode(), digest_size=16).hexdigest()
 
 
 def _attributes(job: Job, clips: Sequence[Clip]) -> dict[str, Any]:
@@ -73,6 +98,7 @@ def _attributes(job: Job, clips: Sequence[Clip]) -> dict[str, Any]:
         "job": settings,
         "digest": digest(settings),
         "clips": len(clips),
+        "identity": _identity(clips),
         "batch": job.data.batch,
         "features": list(job.features),
     }

@@ -94,7 +94,16 @@ def test_workers_with_another_generation_of_a_library_are_refused_by_name(tmp_pa
         pass
 
 
-def test_nothing_of_a_command_stays_on_a_scheduler_that_outlives_it(tmp_path):
+def test_nothing_of_a_command_stays_on_a_cluster_that_outlives_it(corpus, small_job, tmp_path):
+    def decoders() -> int:
+        import psutil
+
+        processes = psutil.Process().children()
+        return sum("decoder_side" in " ".join(process.cmdline()) for process in processes)
+
+    def interrupt() -> str:
+        return str(signal.getsignal(signal.SIGINT)).partition(" at ")[0]
+
     def prepared(dask_scheduler):
         return [name for name in dask_scheduler.worker_plugins if "emodask" in name]
 
@@ -102,10 +111,17 @@ def test_nothing_of_a_command_stays_on_a_scheduler_that_outlives_it(tmp_path):
         stack.enter_context(scheduler(tmp_path))
         where = address(tmp_path)
         stack.enter_context(worker(tmp_path))
+        with Client(where) as client:
+            client.wait_for_workers(1, timeout=60)
+            (before,) = client.run(interrupt).values()
         with connect(where) as client:
             assert len(client.run_on_scheduler(prepared)) == 1
+            extract(small_job, f"{corpus}/*Actor_01.zip", tmp_path / "s.zarr", client)
+            assert list(client.run(decoders).values()) == [1]
         with Client(where) as client:
             assert client.run_on_scheduler(prepared) == []
+            assert list(client.run(decoders).values()) == [0]
+            assert list(client.run(interrupt).values()) == [before]
 
 
 def test_a_worker_that_is_started_again_is_prepared_again():
@@ -162,6 +178,7 @@ def test_a_scheduler_without_workers_is_named_after_a_bounded_wait(tmp_path):
         ('[cluster]\nmemory_limit = "12 bananas"\n', "not a size: '12 bananas'"),
         ('[cluster]\nmemory_limit = "1e400"\n', "not a size: '1e400'"),
         ('[cluster]\nworker_timeout = "10 min"\n', "not a time: '10 min'"),
+        ('[cluster]\nworker_timeout = ""\n', "not a time: ''"),
         ('[cluster]\nmemory_limit = "1MB"\n', "less than 256 MiB"),
         ('[tls]\nca = "a"\n', "tls.cert: Field required"),
         ("[cluster\n", "not a cluster file that can be read"),
@@ -185,6 +202,10 @@ def test_options_take_precedence_over_the_file_and_the_file_is_found(tmp_path, m
     assert (found.scheduler, found.workers, found.memory_limit) == ("slurm", 2, "4GiB")
     with pytest.raises(UsageError, match="No such file"):
         load_settings(tmp_path / "absent.toml")
+    # What the file says of workers is meant for schedulers that start some.
+    assert load_settings(scheduler="sync").cluster.workers is None
+    assert load_settings(scheduler="local").cluster.workers == 8
+    assert load_settings(max_workers=4).cluster.workers is None
 
 
 @pytest.mark.parametrize(
@@ -193,6 +214,8 @@ def test_options_take_precedence_over_the_file_and_the_file_is_found(tmp_path, m
         ("somewhere", {}, "unknown scheduler 'somewhere'; use local, sync, slurm, kubernetes"),
         ("tcp://127.0.0.1:1", {}, "no Dask scheduler answers there"),
         ("tls://127.0.0.1:1", {}, r"belong into \[tls\]"),
+        ("tcp://", {}, "unknown scheduler 'tcp://'; an address is such as tcp://host:8786"),
+        ("http://127.0.0.1:1", {}, "with one of the protocols tcp, tls"),
         ("tcp://127.0.0.1:1", {"workers": 2}, "--workers has no meaning with --scheduler tcp:"),
         ("sync", {"memory_limit": "1GiB"}, "--memory-limit has no meaning with --scheduler sync"),
         ("file:absent.json", {}, "absent.json: no scheduler file"),
@@ -202,6 +225,16 @@ def test_options_take_precedence_over_the_file_and_the_file_is_found(tmp_path, m
 def test_what_cannot_be_meant_is_refused(scheduler, options, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=message), connect(scheduler, **options):
+        pass
+
+
+def test_certificates_that_slurm_would_not_use_are_refused(tmp_path):
+    config = tmp_path / "cluster.toml"
+    config.write_text('[tls]\nca = "a"\ncert = "b"\nkey = "c"\n')
+    with (
+        pytest.raises(UsageError, match=r"\[tls\] has no effect with --scheduler slurm"),
+        connect("slurm", config=config),
+    ):
         pass
 
 

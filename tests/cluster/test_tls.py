@@ -59,9 +59,12 @@ def test_an_encrypted_cluster_takes_those_with_its_certificates_alone(
         with dask.config.set(dasks_own), connect(where) as client:
             assert len(client.nthreads()) == 2
         foreign = cluster_file(tmp_path / "foreign.toml", certificates(tmp_path, "foreign-"))
-        for options in ({}, {"config": foreign}):
+        for options, says in (
+            ({}, "an encrypted scheduler"),
+            ({"config": foreign}, "no Dask sched"),
+        ):
             with (
-                pytest.raises(UsageError, match=rf"{where}: no Dask scheduler .* into \[tls\]"),
+                pytest.raises(UsageError, match=rf"{where}: {says}.* into \[tls\]"),
                 connect(where, **options),
             ):
                 pass

@@ -36,7 +36,7 @@ def test_a_cluster_runs_with_the_certificates_of_the_script(
         stack.enter_context(worker(tmp_path, "--memory-limit", "2GiB", *options))
         with connect(where, config=LOCAL / "tls.toml") as client:
             extract(small_job, f"{corpus}/*.zip", tmp_path / "s.zarr", client)
-        with pytest.raises(UsageError, match="no Dask scheduler"), connect(where):
+        with pytest.raises(UsageError, match="an encrypted scheduler"), connect(where):
             pass
     assert stored(tmp_path / "s.zarr") == stored(small_store.url)
 

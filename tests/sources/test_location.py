@@ -202,6 +202,19 @@ def test_what_is_no_file_on_a_disk_is_left_out(tmp_path):
         assert [Path(location.url) for location in expand(str(source))] == found
 
 
+def test_linked_folders_are_listed_once_and_circles_are_not_walked(tmp_path):
+    elsewhere, here = tmp_path / "elsewhere", tmp_path / "here"
+    for folder in (elsewhere, here):
+        folder.mkdir()
+    (elsewhere / "a.wav").write_bytes(b"")
+    (elsewhere / "back").symlink_to(here)
+    (here / "Actor_01").symlink_to(elsewhere)
+    (here / "self").symlink_to(here)
+    found = [here / "Actor_01" / "a.wav"]
+    for source in (here, here / "*" / "*.wav"):
+        assert [Path(location.url) for location in expand(str(source))] == found
+
+
 GIVEN = {"anon": True, "s3:key": "me", "abfs:account_name": "acc", "http:headers": {"A": "b"}}
 
 
