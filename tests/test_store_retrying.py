@@ -183,19 +183,20 @@ def test_an_outage_is_said_with_the_object_and_may_pass(request_):
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "may_pass"),
     [
-        OSError(errno.ENOSPC, "No space left on device"),
-        PermissionError(errno.EACCES, "Permission denied"),
-        OSError(errno.EROFS, "Read-only file system"),
+        # Room can be made while the run goes on, and a later run finds the rows still to be done.
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (PermissionError(errno.EACCES, "Permission denied"), False),
+        (OSError(errno.EROFS, "Read-only file system"), False),
     ],
-    ids=lambda error: error.strerror,
+    ids=lambda value: value.strerror if isinstance(value, OSError) else "",
 )
-def test_a_full_or_forbidden_disk_is_said_after_one_try(error):
+def test_a_full_or_forbidden_disk_is_said_after_one_try(error, may_pass):
     inner, store = faulty(error, times=99)
     with pytest.raises(StoreError, match=error.strerror.lower()) as caught:
         asyncio.run(REQUESTS["set"](store))
-    assert not isinstance(caught.value, UnreachableStoreError)
+    assert isinstance(caught.value, UnreachableStoreError) == may_pass
     assert inner.asked["set", "k"] == 1
 
 
