@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import emodask
-from emodask.cluster import in_process
+from emodask.cluster import current_client, single_threaded
 from emodask.emotions import emotion_name
 from emodask.errors import JobError
-from emodask.evaluation.clips import feature_arrays, usable_clips
+from emodask.evaluation.clips import usable_clips
+from emodask.evaluation.passes import StoredRows
 from emodask.job import Job, load_job
 from emodask.models.bundle import Bundle, save_bundle
 from emodask.models.system import fit_model, fit_reducers, model_features, reduce
 from emodask.sources.location import StorageOptions
 from emodask.store import StoreAddress
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 
 def fit(
     job: str | Path | Job,
     store: str | Path | StoreAddress,
     bundle: str | Path,
+    client: Client | None = None,
     *,
     model: str | None = None,
     metrics: dict[str, Any] | None = None,
@@ -36,6 +41,9 @@ def fit(
         What :func:`emodask.extract` wrote under the same job.
     bundle : str or Path
         Folder (or fsspec URL) to write.
+    client : distributed.Client, optional
+        Where passes over the store run; by default on the client that is connected, or else in
+        this process. The classifier is fitted in this process.
     model : str, optional
         A model of the job; the first by default.
     metrics : dict, optional
@@ -57,8 +65,12 @@ def fit(
         raise JobError(f"job {job.name} has no model {name!r}; there are {', '.join(job.models)}")
     address = StoreAddress.of(store, storage_options)
     clips = usable_clips(job, address, [name])
-    arrays = feature_arrays(address, model_features(job, name), clips.rows)
-    with in_process():
+    client = client or current_client()
+    arrays = {
+        feature: StoredRows.of(address, feature, clips.rows, client)
+        for feature in model_features(job, name)
+    }
+    with single_threaded():
         reducers = fit_reducers(job, arrays)
         fitted = fit_model(job, name, reduce(reducers, arrays), clips.emotion)
     counts = Counter(emotion_name(int(code)) for code in clips.emotion)

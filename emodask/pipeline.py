@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emodask.errors import EvaluationError, UsageError
-from emodask.evaluation.evaluate import FoldsDone, evaluate
+from emodask.evaluation.evaluate import evaluate
+from emodask.evaluation.folds import EvaluationProgress
 from emodask.extraction import ExtractSummary, Progress, extract
 from emodask.fitting import fit
 from emodask.isolation import CLIP_TIMEOUT
@@ -83,7 +84,7 @@ def run(
     clip_timeout: float = CLIP_TIMEOUT,
     on_progress: Callable[[Progress], None] | None = None,
     on_extracted: Callable[[ExtractSummary], None] | None = None,
-    on_fold: Callable[[FoldsDone], None] | None = None,
+    on_fold: Callable[[EvaluationProgress], None] | None = None,
     on_fit: Callable[[], None] | None = None,
     recorder: RunRecorder | None = None,
 ) -> RunResult:
@@ -103,8 +104,8 @@ def run(
     retry_failed, clip_timeout
         See :func:`emodask.extract`.
     on_progress, on_extracted, on_fold, on_fit : callable, optional
-        Told of each batch, of the end of the extraction, of each fold, and of the start of the
-        last fit, that of the bundle.
+        Told of each batch, of the end of the extraction, of each step of the evaluation, and of
+        the start of the last fit, that of the bundle.
     recorder : RunRecorder, optional
         One that the caller has begun; by default this begins one, which writes ``run.json``.
 
@@ -152,6 +153,7 @@ def run(
                     job,
                     layout.store,
                     layout.bundle,
+                    client,
                     metrics=found,
                     storage_options=storage_options,
                 )

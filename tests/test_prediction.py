@@ -11,7 +11,8 @@ import pytest
 
 from emodask.emotions import EMOTIONS
 from emodask.errors import BundleError, JobError, SourceError
-from emodask.evaluation.clips import feature_arrays, usable_clips
+from emodask.evaluation.clips import usable_clips
+from emodask.evaluation.passes import StoredRows
 from emodask.fitting import fit
 from emodask.models.bundle import load_bundle
 from emodask.models.system import reduce
@@ -40,7 +41,7 @@ def test_a_saved_bundle_predicts_what_the_fitted_model_does(bundle, small_job, s
     fitted, folder = bundle
     loaded = load_bundle(folder)
     clips = usable_clips(small_job, small_store)
-    arrays = feature_arrays(small_store, loaded.model.features, clips.rows)
+    arrays = {name: StoredRows.of(small_store, name, clips.rows) for name in loaded.model.features}
     first = fitted.model.predict_proba(reduce(fitted.reducers, arrays))
     assert np.array_equal(first, loaded.model.predict_proba(reduce(loaded.reducers, arrays)))
     assert (first.argmax(axis=1) + 1 == clips.emotion).mean() > 0.9
@@ -49,7 +50,7 @@ def test_a_saved_bundle_predicts_what_the_fitted_model_does(bundle, small_job, s
 def test_prediction_from_media_equals_that_from_the_store(bundle, corpus, small_job, small_store):
     fitted, folder = bundle
     clips = usable_clips(small_job, small_store)
-    arrays = feature_arrays(small_store, fitted.model.features, clips.rows)
+    arrays = {name: StoredRows.of(small_store, name, clips.rows) for name in fitted.model.features}
     expected = fitted.model.predict_proba(reduce(fitted.reducers, arrays))
     verdicts = predict(folder, [f"{corpus}/*.zip"])
     assert sorted(v.clip for v in verdicts) == sorted(clips.clip_id)

@@ -2,14 +2,14 @@
 
 from emodask.cluster.connection import connect, current_client
 from emodask.cluster.tasks import Tasks, killed_its_workers, run_bag
-from emodask.cluster.threads import in_process, pin_threads
+from emodask.cluster.threads import pin_threads, single_threaded
 
 __all__ = [
     "Tasks",
     "connect",
     "current_client",
-    "in_process",
     "killed_its_workers",
     "pin_threads",
     "run_bag",
+    "single_threaded",
 ]

@@ -30,13 +30,9 @@ def pin_threads(threads: int = 1) -> None:
 
 
 @contextmanager
-def in_process() -> Iterator[None]:
-    """Compute here, lazy arrays chunk by chunk and BLAS in one thread.
-
-    A task must not wait for its own cluster; and the same numbers come out wherever it runs.
-    """
-    import dask
+def single_threaded() -> Iterator[None]:
+    """Hold BLAS and OpenMP to one thread: the same numbers come out wherever it runs."""
     import threadpoolctl
 
-    with dask.config.set(scheduler="sync"), threadpoolctl.threadpool_limits(1):
+    with threadpoolctl.threadpool_limits(1):
         yield

@@ -14,7 +14,7 @@ from emodask.sources.addresses import redact
 if TYPE_CHECKING:
     from distributed import Client
 
-    from emodask.evaluation.evaluate import FoldsDone
+    from emodask.evaluation.folds import EvaluationProgress
     from emodask.extraction import ExtractSummary
     from emodask.extraction import Progress as ExtractProgress
     from emodask.models.bundle import Bundle
@@ -101,9 +101,14 @@ class EventReporter:
             missing=summary.missing,
         )
 
-    def folds(self, progress: FoldsDone) -> None:
-        """Take the news of a fold."""
-        self._progress("evaluate.fold", progress.done, progress.total)
+    def folds(self, progress: EvaluationProgress) -> None:
+        """Take the news of a fold, or of a block of a pass over a feature."""
+        if progress.stage == "fold":
+            self._progress("evaluate.fold", progress.done, progress.total)
+        elif progress.done:
+            self._progress(
+                "evaluate.reduction", progress.done, progress.total, feature=progress.feature
+            )
 
     def evaluated(self, metrics: dict[str, Any], report: str) -> None:
         """Take the figures of an evaluation."""

@@ -31,7 +31,7 @@ from emodask.display.wording import clock
 if TYPE_CHECKING:
     from distributed import Client
 
-    from emodask.evaluation.evaluate import FoldsDone
+    from emodask.evaluation.folds import EvaluationProgress
     from emodask.extraction import ExtractSummary
     from emodask.extraction import Progress as ExtractProgress
     from emodask.models.bundle import Bundle
@@ -116,12 +116,14 @@ class Reporter:
         note = f"{rate}, {self.failed} failed" if self.failed else rate
         self._advance("extract", progress.computed, progress.to_compute, note)
 
-    def folds(self, progress: FoldsDone) -> None:
-        """Take the news of a fold."""
+    def folds(self, progress: EvaluationProgress) -> None:
+        """Take the news of a fold, or of a block of a pass over a feature."""
         if progress.done == 0:
             self.began = time.monotonic()
-        if progress.total:
+        if progress.stage == "fold" and progress.total:
             self._advance("evaluate folds", progress.done, progress.total, "")
+        elif progress.total > 1 and progress.done:
+            self._advance(f"reduce {progress.feature}", progress.done, progress.total, "")
 
     def extracted(self, summary: ExtractSummary) -> None:
         """Print the end of an extraction."""

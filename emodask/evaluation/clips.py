@@ -1,10 +1,9 @@
-"""The rows of a store that a job can learn from, and their features as lazy arrays."""
+"""The rows of a store that a job can learn from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +18,8 @@ from emodask.store import (
     attributes,
     missing_modalities,
     open_group,
-    open_store,
     stored_array,
 )
-
-if TYPE_CHECKING:
-    import dask.array
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +92,3 @@ def usable_clips(job: Job, address: StoreAddress, models: Sequence[str] | None =
 
     names = np.array([str(name) for name in np.asarray(stored_array(group, "clip_id")[:])[rows]])
     return Clips(rows, names, column("actor"), column("emotion"), counts)
-
-
-def feature_arrays(
-    address: StoreAddress, names: Sequence[str], rows: npt.NDArray[np.intp]
-) -> dict[str, dask.array.Array]:
-    """Features of some rows as lazy dask arrays, chunked as they are stored."""
-    dataset = open_store(address, status=None).isel(clip=rows)
-    return {name: dataset[name].data for name in names}

@@ -9,33 +9,22 @@ import json
 import platform
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 import emodask
-from emodask.cluster import current_client, in_process, run_bag
 from emodask.emotions import emotion_name
-from emodask.errors import EmodaskError, EvaluationError
-from emodask.evaluation.clips import Clips, feature_arrays, usable_clips
+from emodask.errors import EvaluationError
+from emodask.evaluation.clips import Clips, usable_clips
+from emodask.evaluation.folds import EvaluationProgress, FoldTask, Prediction, run_folds
 from emodask.evaluation.metrics import summarise
 from emodask.evaluation.protocols import PROTOCOLS, Split, split
 from emodask.evaluation.report import write_report
 from emodask.job import Job, digest, load_job
-from emodask.models.system import (
-    Matrices,
-    emotion_columns,
-    features_used,
-    fit_model,
-    fit_reducers,
-    model_features,
-    reduce,
-)
+from emodask.models.system import emotion_columns, model_features
 from emodask.scrubbing import clean_cause
 from emodask.sources.folder import Folder
 from emodask.sources.location import StorageOptions, reason
@@ -52,37 +41,6 @@ RAVDESS_CREDIT = (
 _LIBRARIES = ("dask", "librosa", "numba", "numpy", "opencv-python-headless", "scikit-learn", "zarr")
 
 
-@dataclass(frozen=True, eq=False)
-class FoldTask:
-    """One fold of one protocol; rows are places in the store."""
-
-    protocol: str
-    fold: str
-    train: npt.NDArray[np.intp]
-    test: npt.NDArray[np.intp]
-    labels: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class FoldsDone:
-    """How far an evaluation is."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What one model said of the test clips of one fold; ``rows`` are places in the store."""
-
-    protocol: str
-    fold: str
-    model: str
-    rows: npt.NDArray[np.intp]
-    predicted: npt.NDArray[np.int16]
-    probability: npt.NDArray[np.float64]
-
-
 def evaluate(
     job: str | Path | Job,
     store: str | Path | StoreAddress,
@@ -91,7 +49,7 @@ def evaluate(
     *,
     credit: str | None = None,
     storage_options: StorageOptions | None = None,
-    on_progress: Callable[[FoldsDone], None] | None = None,
+    on_progress: Callable[[EvaluationProgress], None] | None = None,
 ) -> dict[str, Any]:
     """Evaluate a job's models under its protocols and write the report.
 
@@ -109,7 +67,7 @@ def evaluate(
     storage_options : mapping, optional
         For fsspec.
     on_progress : callable, optional
-        Called with a :class:`FoldsDone` before the start and after each fold.
+        Called with an :class:`EvaluationProgress` as passes and folds go on.
 
     Returns
     -------
@@ -143,21 +101,8 @@ def evaluate(
         for name, chosen in splits.items()
         for fold in chosen.folds
     ]
-    tell = on_progress or (lambda progress: None)
-    tell(FoldsDone(0, len(tasks)))
-    predictions: list[Prediction] = []
-    work = partial(run_fold, job, address)
-    outcomes = run_bag(work, tasks, client or current_client())
-    for finished, (task, outcome) in enumerate(outcomes, start=1):
-        if isinstance(outcome, EmodaskError):
-            refused[task.protocol] = f"fold {task.fold}: {outcome}"
-        elif isinstance(outcome, Exception):
-            raise EvaluationError(
-                f"protocol {task.protocol}, fold {task.fold}: {type(outcome).__name__}: {outcome}"
-            ) from outcome
-        else:
-            predictions += outcome
-        tell(FoldsDone(finished, len(tasks)))
+    predictions, failed = run_folds(job, address, clips, tasks, client, on_progress)
+    refused |= failed
     order = {task.fold: i for i, task in enumerate(tasks)}
     predictions.sort(key=lambda p: (p.protocol, p.model, order[p.fold]))
     predictions = [p for p in predictions if p.protocol not in refused]
@@ -167,31 +112,6 @@ def evaluate(
     metrics["data"]["credit"] = credit or ""
     _write_files(str(report), job, clips, predictions, metrics, storage_options)
     return metrics
-
-
-def run_fold(job: Job, address: StoreAddress, task: FoldTask) -> list[Prediction]:
-    """Fit reductions and models on the training rows, predict the test rows; what a task runs."""
-    names = features_used(job)
-    with in_process():
-        training = feature_arrays(address, names, task.train)
-        reducers = fit_reducers(job, training)
-        reduced = reduce(reducers, training)
-        unseen = reduce(reducers, feature_arrays(address, names, task.test))
-        return [_predict_fold(job, model, task, reduced, unseen) for model in job.models]
-
-
-def _predict_fold(
-    job: Job, model: str, task: FoldTask, reduced: Matrices, unseen: Matrices
-) -> Prediction:
-    fitted = fit_model(job, model, reduced, task.labels)
-    return Prediction(
-        task.protocol,
-        task.fold,
-        model,
-        task.test,
-        fitted.predict(unseen),
-        fitted.predict_proba(unseen),
-    )
 
 
 def _metrics(

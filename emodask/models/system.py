@@ -18,9 +18,10 @@ from emodask.models.classifiers import make_classifier, probabilities
 
 if TYPE_CHECKING:
     from emodask.reduction import TensorReducer
+    from emodask.reduction.chunks import ChunkedRows
 
 Arrays = Mapping[str, Any]
-"""Feature arrays by name, NumPy or dask, each (n, ...)."""
+"""Feature arrays by name, NumPy or ChunkedRows, each (n, ...)."""
 
 Matrices = Mapping[str, npt.NDArray[np.float32]]
 """Reduced features by name, each (n, p)."""
@@ -57,6 +58,23 @@ def make_reducer(job: Job, name: str) -> TensorReducer:
 def fit_reducers(job: Job, arrays: Arrays) -> dict[str, TensorReducer]:
     """Fit the reduction of every array given, on all rows given."""
     return {name: make_reducer(job, name).fit(array) for name, array in arrays.items()}
+
+
+def transform_each(
+    reducers: Sequence[TensorReducer], rows: ChunkedRows
+) -> list[npt.NDArray[np.float32]]:
+    """What each of several reductions makes of the same rows, read once.
+
+    Returns
+    -------
+    list of ndarray of float32, (n, p)
+        One matrix for each reduction.
+    """
+    matrices = [np.empty((rows.shape[0], r.n_components_), np.float32) for r in reducers]
+    for first, chunk in rows.chunks():
+        for matrix, reducer in zip(matrices, reducers, strict=True):
+            matrix[first : first + len(chunk)] = reducer.transform(chunk)
+    return matrices
 
 
 def reduce(

@@ -1,4 +1,4 @@
-"""Passes over the rows of an array, chunk by chunk: slices of NumPy arrays or blocks of dask's.
+"""Passes over the rows of an array, chunk by chunk: NumPy's, dask's or one that lies elsewhere.
 
 A chunk is a run of consecutive rows (clips). Inside a chunk the work goes slab by slab: a slab is
 as many rows as fit the processor's cache, at least one, C-contiguous, float32 or float64.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,42 @@ import numpy.typing as npt
 from emodask.errors import EvaluationError, UsageError
 
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
-Rows: TypeAlias = Any  # a NumPy or dask array; naming dask's type would import dask
+Groups: TypeAlias = npt.NDArray[np.integer[Any]]
 T = TypeVar("T")
+ChunkFunction: TypeAlias = Callable[[npt.NDArray[Any], int, Groups | None, Any], T]
+"""Of a chunk, its first row, the group of each of its rows, and what all calls share."""
 
 ROWS_PER_CHUNK = 12
 NUMBERS_PER_SLAB = 2**20
 _FAN_IN = 8
+
+
+@runtime_checkable
+class ChunkedRows(Protocol):
+    """Rows that lie elsewhere: read chunk by chunk, where and in how many processes they choose."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and the shape of one: ``(n, d1, ..., dk)``."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the numbers."""
+
+    def chunks(self) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+        """First row and numbers of every chunk; they hold until the next is asked for."""
+
+    def reduce_chunks(
+        self,
+        function: ChunkFunction[T],
+        combine: Callable[[T, T], T],
+        shared: object,
+        groups: Groups | None,
+    ) -> T:
+        """What :func:`reduce_chunks` asks for."""
+
+
+Rows: TypeAlias = Any  # a NumPy or dask array, or ChunkedRows; dask's type would import dask
 
 
 def is_dask(X: object) -> bool:
@@ -47,16 +77,16 @@ def working_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 
 def as_rows(X: Any) -> Any:
-    """Check that ``X`` holds rows of real numbers; give it as a NumPy or row-chunked dask array.
+    """Check that ``X`` holds rows of real numbers; give it as rows that can be passed over.
 
     Parameters
     ----------
-    X : array_like or dask array, (n, d1, ..., dk)
+    X : array_like, dask array or ChunkedRows, (n, d1, ..., dk)
         Anything that NumPy makes an array of, or a dask array of any chunking.
 
     Returns
     -------
-    NumPy or dask array, (n, d1, ..., dk)
+    NumPy array, dask array or ChunkedRows, (n, d1, ..., dk)
         A dask array is rechunked so that only the first axis is cut.
 
     Raises
@@ -69,11 +99,12 @@ def as_rows(X: Any) -> Any:
     >>> as_rows([[1, 2], [3, 4]]).shape
     (2, 2)
     """
-    if not is_dask(X):
+    lies_elsewhere = is_dask(X) or isinstance(X, ChunkedRows)
+    if not lies_elsewhere:
         X = np.asarray(X)
     if X.dtype.kind not in "buif":
         raise UsageError(f"expected an array of real numbers, found dtype {X.dtype}")
-    if X.ndim < 2:
+    if len(X.shape) < 2:
         raise UsageError(f"expected rows of features (n, d1, ...), found shape {X.shape}")
     if not is_dask(X):
         return X
@@ -90,31 +121,73 @@ def slabs(chunk: npt.NDArray[Any]) -> Iterator[tuple[int, Floats]]:
     >>> [(start, slab.shape) for start, slab in slabs(np.zeros((3, 2**20), np.float32))]
     [(0, (1, 1048576)), (1, (1, 1048576)), (2, (1, 1048576))]
     """
-    rows = max(1, NUMBERS_PER_SLAB // max(1, int(np.prod(chunk.shape[1:]))))
+    for _, rows, slab in slabs_by_group(chunk, 0, None):
+        yield int(rows[0]), slab
+
+
+def slabs_by_group(
+    chunk: npt.NDArray[Any], first: int, groups: Groups | None
+) -> Iterator[tuple[int, npt.NDArray[np.intp], Floats]]:
+    """Slabs that hold rows of one group each.
+
+    Parameters
+    ----------
+    chunk : ndarray, (rows, d1, ..., dk)
+    first : int
+        Row of the chunk's first.
+    groups : ndarray of int, (rows,), or None
+        Group of each row, below 0 for rows to leave out; None: all are of group 0.
+
+    Yields
+    ------
+    group : int
+    rows : ndarray of int
+        Which rows the slab holds, counted from the array's first.
+    slab : ndarray of float32 or float64, C-contiguous
+
+    Examples
+    --------
+    >>> chunk = np.array([[1.0], [2.0], [3.0], [4.0]])
+    >>> for group, rows, slab in slabs_by_group(chunk, 10, np.array([0, 1, -1, 0])):
+    ...     print(group, rows, slab.ravel())
+    0 [10 13] [1. 4.]
+    1 [11] [2.]
+    """
+    size = max(1, NUMBERS_PER_SLAB // max(1, int(np.prod(chunk.shape[1:]))))
     dtype = working_dtype(chunk.dtype)
-    for start in range(0, len(chunk), rows):
-        yield start, np.ascontiguousarray(chunk[start : start + rows], dtype=dtype)
+    of_row = np.zeros(len(chunk), np.intp) if groups is None else groups
+    for group in np.unique(of_row[of_row >= 0]):
+        at = np.flatnonzero(of_row == group)
+        for start in range(0, len(at), size):
+            rows = at[start : start + size]
+            consecutive = rows[-1] - rows[0] == len(rows) - 1
+            # A slice is a view; picking rows one by one is a copy.
+            taken = chunk[rows[0] : rows[-1] + 1] if consecutive else chunk[rows]
+            yield int(group), first + rows, np.ascontiguousarray(taken, dtype=dtype)
 
 
 def reduce_chunks(
     X: Rows,
-    function: Callable[[npt.NDArray[Any], int, Any], T],
+    function: ChunkFunction[T],
     combine: Callable[[T, T], T],
     shared: object = None,
+    groups: Groups | None = None,
 ) -> T:
     """One pass over ``X``: ``function`` of every chunk, combined to one value.
 
     Parameters
     ----------
-    X : NumPy or dask array, (n, d1, ..., dk)
+    X : NumPy array, dask array or ChunkedRows, (n, d1, ..., dk)
         As :func:`as_rows` gives it. NumPy arrays are sliced, never copied; dask's are computed
         block by block under whatever scheduler is active and combined in a tree.
     function : callable
-        ``function(chunk, first_row, shared)``.
+        ``function(chunk, first_row, groups_of_its_rows, shared)``.
     combine : callable
         ``combine(left, right)``, associative.
     shared : object
         Handed to every call; sent to a dask worker as one task, not one for each block.
+    groups : ndarray of int, (n,), optional
+        A number for each row, handed on with its chunk.
 
     Raises
     ------
@@ -123,25 +196,37 @@ def reduce_chunks(
 
     Examples
     --------
-    >>> reduce_chunks(np.ones((30, 2)), lambda chunk, row, shared: len(chunk), int.__add__)
+    >>> reduce_chunks(np.ones((30, 2)), lambda chunk, *rest: len(chunk), int.__add__)
     30
     """
     if X.shape[0] == 0:
         raise EvaluationError("there are no clips to fit on: the array has 0 rows")
+    if isinstance(X, ChunkedRows):
+        return X.reduce_chunks(function, combine, shared, groups)
+
+    def of(start: int, stop: int) -> Groups | None:
+        return None if groups is None else groups[start:stop]
+
     if not is_dask(X):
-        starts = range(0, len(X), ROWS_PER_CHUNK)
-        parts = (function(X[i : i + ROWS_PER_CHUNK], i, shared) for i in starts)
+        parts = (
+            function(X[i : i + ROWS_PER_CHUNK], i, of(i, i + ROWS_PER_CHUNK), shared)
+            for i in range(0, len(X), ROWS_PER_CHUNK)
+        )
         return functools.reduce(combine, parts)
 
     from dask import delayed
 
     common = delayed(shared, traverse=False)
-    firsts = np.cumsum([0, *X.chunks[0]])
-    blocks = zip(X.to_delayed().ravel(), firsts, X.chunks[0], strict=False)
-    tasks = [delayed(function)(block, int(i), common) for block, i, size in blocks if size]
+    firsts = [int(first) for first in np.cumsum([0, *X.chunks[0]])]
+    blocks = zip(X.to_delayed().ravel(), firsts, firsts[1:], strict=False)
+    tasks = [
+        delayed(function)(block, start, of(start, stop), common)
+        for block, start, stop in blocks
+        if stop > start
+    ]
     while len(tasks) > 1:
-        groups = [tasks[i : i + _FAN_IN] for i in range(0, len(tasks), _FAN_IN)]
-        tasks = [delayed(functools.reduce)(combine, group) for group in groups]
+        sets = [tasks[i : i + _FAN_IN] for i in range(0, len(tasks), _FAN_IN)]
+        tasks = [delayed(functools.reduce)(combine, part) for part in sets]
     result: T = tasks[0].compute()
     return result
 
@@ -149,11 +234,11 @@ def reduce_chunks(
 def map_rows(
     X: Rows, function: Callable[[Floats], Floats], shape: tuple[int, ...], dtype: npt.DTypeLike
 ) -> Any:
-    """Apply a function of slabs to all rows: at once for NumPy arrays, lazily for dask's.
+    """Apply a function of slabs to all rows: lazily for dask arrays, at once for others.
 
     Parameters
     ----------
-    X : NumPy or dask array, (n, d1, ..., dk)
+    X : NumPy array, dask array or ChunkedRows, (n, d1, ..., dk)
         As :func:`as_rows` gives it.
     function : callable
         Turns a slab (rows, d1, ..., dk) into (rows, \\*shape); must not change its argument.
@@ -172,6 +257,11 @@ def map_rows(
     np.float64(12.0)
     """
     apply = functools.partial(_map_chunk, function=function, shape=shape, dtype=np.dtype(dtype))
+    if isinstance(X, ChunkedRows):
+        whole = np.empty((X.shape[0], *shape), dtype)
+        for first, chunk in X.chunks():
+            whole[first : first + len(chunk)] = apply(chunk)
+        return whole
     if not is_dask(X):
         return apply(X)
     return X.map_blocks(

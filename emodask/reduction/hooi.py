@@ -7,15 +7,24 @@ the Gram matrix of the data projected on the other factors, and Gram matrices ad
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from emodask.reduction.chunks import Floats, Rows, reduce_chunks, slabs, working_dtype
+from emodask.reduction.chunks import (
+    Floats,
+    Groups,
+    Rows,
+    reduce_chunks,
+    slabs_by_group,
+    working_dtype,
+)
 from emodask.reduction.moments import Matrices, Moments
-from emodask.reduction.unfolding import gram, mode_product
+from emodask.reduction.subsets import Subsets
+from emodask.reduction.unfolding import by_reduction, gram, mode_product, project
 
 Factors: TypeAlias = tuple[npt.NDArray[np.float64], ...]
 
@@ -51,23 +60,24 @@ class Sweep:
 
 def decompose(
     X: Rows,
-    first_pass: Moments,
+    first_passes: Sequence[Moments],
+    subsets: Subsets,
     modes: tuple[int, ...],
     ranks: tuple[int, ...],
     tol: float,
     n_iter_max: int,
-) -> Decomposition:
-    """Best approximation of ``X`` minus the moments' centre by orthonormal factors on ``modes``.
+) -> list[Decomposition]:
+    """Best approximation of each subset of rows by orthonormal factors of its own on ``modes``.
 
-    The start is the truncated higher-order SVD. A sweep is one pass over the chunks that measures
-    the present factors and gives every mode's next one (all updated at once). Where that raises
-    the error, the sweep is made again mode by mode, which cannot.
+    What is approximated is the rows minus the centre of their moments. The subsets share passes:
+    each reads ``X`` once and measures the present factors of all subsets that have not settled.
 
     Parameters
     ----------
-    X : NumPy or dask array, (n, d1, ..., dk)
-    first_pass : Moments
-        Of ``X``, with the Gram matrices of ``modes``.
+    X : NumPy array, dask array or ChunkedRows, (n, d1, ..., dk)
+    first_passes : sequence of Moments
+        Of each subset, with the Gram matrices of ``modes``.
+    subsets : Subsets
     modes, ranks : tuple of int
         Axes to reduce and what to.
     tol : float
@@ -77,38 +87,74 @@ def decompose(
 
     Returns
     -------
-    Decomposition
+    list of Decomposition
 
     Examples
     --------
     >>> from emodask.reduction.moments import moments
     >>> X = np.einsum("i,j,k->ijk", *(np.arange(1.0, n) for n in (5, 4, 6)))
-    >>> found = decompose(X, moments(X, (1, 2)), (1, 2), (1, 1), 1e-4, 100)
+    >>> all_rows = Subsets.whole(len(X))
+    >>> found, = decompose(X, [moments(X, (1, 2))], all_rows, (1, 2), (1, 1), 1e-4, 100)
     >>> found.error < 1e-6, [f.shape for f in found.factors]
     (True, [(3, 1), (5, 1)])
     """
     dtype = working_dtype(X.dtype)
     rounding = 4 * float(np.finfo(dtype).eps)
+    fits = [_iterations(first, ranks, tol, n_iter_max, rounding) for first in first_passes]
+    measured = {index: next(fit) for index, fit in enumerate(fits)}
+    found: dict[int, Decomposition] = {}
+    while measured:
+        projections = {
+            index: Projection(
+                first_passes[index].centre,
+                {m: f.astype(dtype) for m, f in zip(modes, factors, strict=True)},
+            )
+            for index, factors in measured.items()
+        }
+        sweeps = reduce_chunks(
+            X, _sweep_chunk, _added, (projections, subsets.members), subsets.groups
+        )
+        for index in list(measured):
+            try:
+                measured[index] = fits[index].send(sweeps[index])
+            except StopIteration as end:
+                found[index] = end.value
+                del measured[index]
+    return [found[index] for index in range(len(fits))]
 
-    def measured(factors: Factors) -> tuple[Sweep, float]:
-        typed = {m: f.astype(dtype) for m, f in zip(modes, factors, strict=True)}
-        sweep = reduce_chunks(X, _sweep_chunk, Sweep.__add__, Projection(first_pass.centre, typed))
-        return sweep, _relative_error(first_pass.square, sweep.core_square)
+
+def _iterations(
+    first_pass: Moments, ranks: tuple[int, ...], tol: float, n_iter_max: int, rounding: float
+) -> Generator[Factors, Sweep, Decomposition]:
+    """The iteration of one subset: yields factors to measure, is sent the sweep that did.
+
+    The start is the truncated higher-order SVD. A sweep measures the present factors and gives
+    every mode's next one (all updated at once). Where that raises the error, the sweep is made
+    again mode by mode, which cannot.
+    """
+
+    def updated(sweep: Sweep) -> Factors:
+        return tuple(leading(g, r) for g, r in zip(sweep.grams, ranks, strict=True))
+
+    def error_of(sweep: Sweep) -> float:
+        return _relative_error(first_pass.square, sweep.core_square)
 
     factors = tuple(leading(g, r) for g, r in zip(first_pass.grams, ranks, strict=True))
-    sweep, error = measured(factors)
+    sweep = yield factors
+    error = error_of(sweep)
     n_iter = 0
     while n_iter < n_iter_max:
         n_iter += 1
-        update = tuple(leading(g, r) for g, r in zip(sweep.grams, ranks, strict=True))
-        next_sweep, next_error = measured(update)
-        if next_error**2 > error**2 + rounding:
+        update = updated(sweep)
+        next_sweep = yield update
+        if error_of(next_sweep) ** 2 > error**2 + rounding:
             update = factors
             for index, rank in enumerate(ranks):
-                grams = (measured(update)[0] if index else sweep).grams
+                grams = ((yield update) if index else sweep).grams
                 factor = leading(grams[index], rank)
                 update = (*update[:index], factor, *update[index + 1 :])
-            next_sweep, next_error = measured(update)
+            next_sweep = yield update
+        next_error = error_of(next_sweep)
         settled = abs(error - next_error) < tol or abs(error**2 - next_error**2) <= rounding
         if next_error <= error:
             factors, sweep, error = update, next_sweep, next_error
@@ -135,47 +181,67 @@ def leading(matrix: npt.NDArray[np.float64], rank: int) -> npt.NDArray[np.float6
     return signed
 
 
-def by_reduction(factors: dict[int, Floats]) -> list[int]:
-    """Modes ordered by how much their factors reduce, the most first.
-
-    Examples
-    --------
-    >>> by_reduction({1: np.ones((4, 2)), 2: np.ones((9, 1))})
-    [2, 1]
-    """
-    return sorted(factors, key=lambda mode: factors[mode].shape[1] / factors[mode].shape[0])
-
-
-def project(tensor: Floats, factors: dict[int, Floats]) -> Floats:
-    """Multiply by all factors (d, r), the strongest reduction first.
-
-    Examples
-    --------
-    >>> project(np.ones((5, 3, 4)), {1: np.ones((3, 2)), 2: np.ones((4, 1))}).shape
-    (5, 2, 1)
-    """
-    for mode in by_reduction(factors):
-        tensor = mode_product(tensor, factors[mode], mode)
-    return tensor
-
-
 def _relative_error(square: float, core_square: float) -> float:
     return float(np.sqrt(max(0.0, square - core_square) / square)) if square > 0 else 0.0
 
 
-def _sweep_chunk(chunk: npt.NDArray[Any], first: int, projection: Projection) -> Sweep:
-    factors = projection.factors
-    grams = {mode: np.zeros((len(factor),) * 2) for mode, factor in factors.items()}
-    core_square = 0.0
-    for _, slab in slabs(chunk):
-        partial = slab - slab.dtype.type(projection.centre) if projection.centre else slab
-        # One product with the strongest factor serves all other modes, and so on down the order.
-        remaining = dict.fromkeys(by_reduction(factors))
-        while remaining:
-            mode = next(iter(remaining))
-            del remaining[mode]
-            others = project(partial, {m: factors[m] for m in remaining})
-            grams[mode] += gram(others, mode)
-            partial = mode_product(partial, factors[mode], mode)
-        core_square += float(np.square(partial, dtype=np.float64).sum())
-    return Sweep(core_square, tuple(grams[mode] for mode in factors))
+def _added(left: dict[int, Sweep], right: dict[int, Sweep]) -> dict[int, Sweep]:
+    both = {index: left[index] + right[index] for index in left.keys() & right.keys()}
+    return left | right | both
+
+
+def _sweep_chunk(
+    chunk: npt.NDArray[Any],
+    first: int,
+    groups: Groups | None,
+    wanted: tuple[dict[int, Projection], npt.NDArray[np.bool_]],
+) -> dict[int, Sweep]:
+    projections, members = wanted
+    centre = next(iter(projections.values())).centre
+    found: dict[int, Sweep] = {}
+    for group, _, slab in slabs_by_group(chunk, first, groups):
+        inside = [
+            index for index in np.flatnonzero(members[group]).tolist() if index in projections
+        ]
+        # Subtracted once for all subsets; what their own centres differ by is left to the sweeps.
+        centred = slab - slab.dtype.type(centre) if centre and inside else slab
+        for index in inside:
+            sweep = _sweep_slab(centred, projections[index], centre)
+            found[index] = found[index] + sweep if index in found else sweep
+    return found
+
+
+def _sweep_slab(slab: Floats, projection: Projection, subtracted: float) -> Sweep:
+    """Sums of one slab of which ``subtracted`` has been subtracted.
+
+    The rest of the projection's centre is subtracted from projected tensors, far smaller ones: a
+    constant tensor's projection is the outer product of the factors' column sums.
+    """
+    factors, rest = projection.factors, projection.centre - subtracted
+    grams = {}
+    partial = slab
+    # One product with the strongest factor serves all other modes, and so on down the order.
+    remaining = dict.fromkeys(by_reduction(factors))
+    while remaining:
+        mode = next(iter(remaining))
+        del remaining[mode]
+        others = project(partial, {m: factors[m] for m in remaining})
+        grams[mode] = gram(_less_constant(others, factors, rest, skip=mode), mode)
+        partial = mode_product(partial, factors[mode], mode)
+    core = _less_constant(partial, factors, rest)
+    square = float(np.square(core, dtype=np.float64).sum())
+    return Sweep(square, tuple(grams[mode] for mode in factors))
+
+
+def _less_constant(
+    projected: Floats, factors: dict[int, Floats], constant: float, skip: int | None = None
+) -> Floats:
+    """Subtract the projection of a constant tensor on all factors but one."""
+    if not constant:
+        return projected
+    image = np.array(constant)
+    for axis in range(projected.ndim):
+        sums = factors[axis].sum(axis=0) if axis in factors and axis != skip else np.ones(1)
+        image = np.multiply.outer(image, sums)
+    less: Floats = projected - image.astype(projected.dtype)
+    return less

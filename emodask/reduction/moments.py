@@ -8,6 +8,8 @@ a pass for the mean and one over the centred data would, with no cancellation of
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -15,10 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from emodask.errors import EvaluationError
-from emodask.reduction.chunks import Floats, Rows, reduce_chunks, slabs
+from emodask.reduction.chunks import Floats, Groups, Rows, reduce_chunks, slabs_by_group
+from emodask.reduction.subsets import Subsets
 from emodask.reduction.unfolding import gram, square_norm
 
 Matrices: TypeAlias = tuple[npt.NDArray[np.float64], ...]
+ByGroup: TypeAlias = "dict[int, Moments]"
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def moments(X: Rows, modes: tuple[int, ...] = (), centred: bool = False) -> Mome
 
     Parameters
     ----------
-    X : NumPy or dask array, (n, d1, ..., dk)
+    X : NumPy array, dask array or ChunkedRows, (n, d1, ..., dk)
         As :func:`~emodask.reduction.chunks.as_rows` gives it.
     modes : tuple of int
         Axes to give Gram matrices for.
@@ -100,43 +104,104 @@ def moments(X: Rows, modes: tuple[int, ...] = (), centred: bool = False) -> Mome
     >>> found.mean, found.square
     (3.0, 14.0)
     """
-    if not centred:
-        return reduce_chunks(X, _plain, _added, modes)
-    found = reduce_chunks(X, _centred, _merged, modes)
-    return found.moved(found.mean)
+    return moments_of_subsets(X, Subsets.whole(X.shape[0]), modes, centred)[0]
 
 
-def _plain(chunk: npt.NDArray[Any], first: int, modes: tuple[int, ...]) -> Moments:
-    square = 0.0
-    grams = [np.zeros((chunk.shape[mode],) * 2) for mode in modes]
-    for start, slab in slabs(chunk):
-        square += _finite_square(slab, first + start)
-        for total, mode in zip(grams, modes, strict=True):
-            total += gram(slab, mode)
-    return Moments(chunk.size, 0.0, 0.0, square, tuple(grams), ())
+def moments_of_subsets(
+    X: Rows, subsets: Subsets, modes: tuple[int, ...] = (), centred: bool = False
+) -> list[Moments]:
+    """Moments of several subsets of the rows of ``X`` in one pass.
+
+    Rows that belong to the same subsets are summed once; a subset's moments are put together from
+    those sums.
+
+    Parameters
+    ----------
+    X, modes, centred
+        See :func:`moments`.
+    subsets : Subsets
+
+    Returns
+    -------
+    list of Moments
+        One for each subset.
+
+    Raises
+    ------
+    EvaluationError
+        If a subset has no rows, or one holds NaN or infinite values.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0], [2.0], [6.0]])
+    >>> folds = Subsets.of(3, [[0, 1], [1, 2]])
+    >>> [found.mean for found in moments_of_subsets(X, folds, centred=True)]
+    [1.5, 4.0]
+    """
+    subsets.check_none_is_empty()
+    merge = _merged if centred else _added
+    one = _centred if centred else _plain
+    by_group = reduce_chunks(
+        X,
+        functools.partial(_chunk, one=one),
+        functools.partial(_merged_groups, merge=merge),
+        modes,
+        subsets.groups,
+    )
+    found = [
+        functools.reduce(merge, (by_group[group] for group in subsets.groups_of(index)))
+        for index in range(len(subsets))
+    ]
+    return [each.moved(each.mean) for each in found] if centred else found
 
 
-def _centred(chunk: npt.NDArray[Any], first: int, modes: tuple[int, ...]) -> Moments:
-    centre: np.floating[Any] | None = None
-    total = square = 0.0
-    grams = [np.zeros((chunk.shape[mode],) * 2) for mode in modes]
-    sums = [np.zeros(chunk.shape[mode]) for mode in modes]
-    for start, slab in slabs(chunk):
-        _finite_square(slab, first + start)
-        if centre is None:
-            centre = slab.dtype.type(slab.mean(dtype=np.float64))
-        leading = slab.sum(axis=tuple(range(2, slab.ndim)), dtype=np.float64)
-        trailing = slab.reshape(-1, *slab.shape[2:]).sum(axis=0, dtype=np.float64)
-        total += float(leading.sum()) - float(centre) * slab.size
-        slab = slab - centre
-        square += square_norm(slab)
-        for index, mode in enumerate(modes):
-            grams[index] += gram(slab, mode)
-            others = tuple(axis for axis in range(trailing.ndim) if axis != mode - 2)
-            row_sums = leading.sum(axis=0) if mode == 1 else trailing.sum(axis=others)
-            sums[index] += row_sums - float(centre) * (slab.size // slab.shape[mode])
-    assert centre is not None
-    return Moments(chunk.size, float(centre), total, square, tuple(grams), tuple(sums))
+def _merged_groups(
+    left: ByGroup, right: ByGroup, merge: Callable[[Moments, Moments], Moments]
+) -> ByGroup:
+    both = {group: merge(left[group], right[group]) for group in left.keys() & right.keys()}
+    return left | right | both
+
+
+def _chunk(
+    chunk: npt.NDArray[Any],
+    first: int,
+    groups: Groups | None,
+    modes: tuple[int, ...],
+    one: Callable[[Floats, npt.NDArray[np.intp], tuple[int, ...], float | None], Moments],
+) -> ByGroup:
+    found: ByGroup = {}
+    for group, rows, slab in slabs_by_group(chunk, first, groups):
+        known = found.get(group)
+        of_slab = one(slab, rows, modes, known.centre if known else None)
+        found[group] = _added(known, of_slab) if known else of_slab
+    return found
+
+
+def _plain(
+    slab: Floats, rows: npt.NDArray[np.intp], modes: tuple[int, ...], _: float | None
+) -> Moments:
+    square = _finite_square(slab, rows)
+    return Moments(slab.size, 0.0, 0.0, square, tuple(gram(slab, mode) for mode in modes), ())
+
+
+def _centred(
+    slab: Floats, rows: npt.NDArray[np.intp], modes: tuple[int, ...], centre: float | None
+) -> Moments:
+    """Moments about a centre in the slab's own type, by default the nearest to its mean."""
+    _finite_square(slab, rows)
+    leading = slab.sum(axis=tuple(range(2, slab.ndim)), dtype=np.float64)
+    trailing = slab.reshape(-1, *slab.shape[2:]).sum(axis=0, dtype=np.float64)
+    if centre is None:
+        centre = float(slab.dtype.type(leading.sum() / slab.size))
+    sums = []
+    for mode in modes:
+        others = tuple(axis for axis in range(trailing.ndim) if axis != mode - 2)
+        row_sums = leading.sum(axis=0) if mode == 1 else trailing.sum(axis=others)
+        sums.append(row_sums - centre * (slab.size // slab.shape[mode]))
+    total = float(leading.sum()) - centre * slab.size
+    slab = slab - slab.dtype.type(centre)
+    grams = tuple(gram(slab, mode) for mode in modes)
+    return Moments(slab.size, centre, total, square_norm(slab), grams, tuple(sums))
 
 
 def _added(left: Moments, right: Moments) -> Moments:
@@ -156,7 +221,7 @@ def _merged(left: Moments, right: Moments) -> Moments:
     return _added(left.moved(mean), right.moved(mean))
 
 
-def _finite_square(slab: Floats, first: int) -> float:
+def _finite_square(slab: Floats, numbers: npt.NDArray[np.intp]) -> float:
     """Squared norm of a slab; a norm that is not finite shows a row that is not."""
     with np.errstate(over="ignore", invalid="ignore"):
         square = square_norm(slab)
@@ -165,7 +230,7 @@ def _finite_square(slab: Floats, first: int) -> float:
     rows = slab.reshape(len(slab), -1)
     for what, bad in (("NaN", np.isnan(rows)), ("infinite values", np.isinf(rows))):
         if bad.any():
-            row = first + int(np.flatnonzero(bad.any(axis=1))[0])
+            row = numbers[np.flatnonzero(bad.any(axis=1))[0]]
             raise EvaluationError(f"row {row} holds {what}; leave such clips out before fitting")
-    row = first + int(np.abs(rows).max(axis=1).argmax())
+    row = numbers[np.abs(rows).max(axis=1).argmax()]
     raise EvaluationError(f"row {row} holds numbers too large to square in {slab.dtype}")

@@ -13,8 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from emodask.errors import UsageError
 from emodask.reduction.chunks import Floats, as_rows, map_rows, working_dtype
-from emodask.reduction.hooi import Decomposition, decompose, project
+from emodask.reduction.hooi import Decomposition, decompose
 from emodask.reduction.moments import moments
+from emodask.reduction.subsets import Subsets
+from emodask.reduction.unfolding import project
 
 
 class PartialTucker(TransformerMixin, BaseEstimator):
@@ -93,7 +95,9 @@ class PartialTucker(TransformerMixin, BaseEstimator):
         ranks, modes = checked_ranks(self.ranks, self.modes, X.shape)
         if not modes:
             raise UsageError("PartialTucker needs at least one mode to reduce, found none")
-        found = decompose(X, moments(X, modes), modes, ranks, self.tol, self.n_iter_max)
+        first_pass = moments(X, modes)
+        subsets = Subsets.whole(X.shape[0])
+        (found,) = decompose(X, [first_pass], subsets, modes, ranks, self.tol, self.n_iter_max)
         return self.adopt(found, tuple(int(size) for size in X.shape[1:]))
 
     def adopt(self, found: Decomposition, feature_shape: tuple[int, ...]) -> PartialTucker:

@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from emodask.errors import BundleError, UsageError
 from emodask.reduction.chunks import Floats, as_rows, map_rows, working_dtype
-from emodask.reduction.hooi import Decomposition, decompose, project
-from emodask.reduction.moments import moments
+from emodask.reduction.hooi import Decomposition, decompose
+from emodask.reduction.moments import moments_of_subsets
 from emodask.reduction.partial_tucker import PartialTucker, checked_ranks, checked_rows
 from emodask.reduction.scaling import ScalarScaler
+from emodask.reduction.subsets import Subsets
+from emodask.reduction.unfolding import project
 
 
 class TensorReducer(TransformerMixin, BaseEstimator):
@@ -88,17 +90,59 @@ class TensorReducer(TransformerMixin, BaseEstimator):
             If all numbers are equal, there are no rows, or one holds NaN or infinite values.
         """
         X = as_rows(X)
+        return self._fit_each(X, Subsets.whole(X.shape[0]), [self])[0]
+
+    def fit_subsets(
+        self, X: Any, subsets: Sequence[Sequence[int] | npt.NDArray[np.intp]]
+    ) -> list[TensorReducer]:
+        """Fit one copy of this on each of several subsets of the rows, with shared passes.
+
+        Each copy is what :meth:`fit` gives for its rows, but for rounding. The folds of a
+        cross-validation cost as many reads of the array as one of them.
+
+        Parameters
+        ----------
+        X : NumPy array, dask array or ChunkedRows, (n, d1, ..., dk)
+        subsets : sequence of sequences of int
+            Rows of each subset.
+
+        Returns
+        -------
+        list of TensorReducer
+
+        Raises
+        ------
+        UsageError, EvaluationError
+            See :meth:`fit`; if any subset is at fault.
+
+        Examples
+        --------
+        >>> X = np.random.default_rng(0).normal(size=(6, 4, 3))
+        >>> folds = TensorReducer([2], [1]).fit_subsets(X, [[0, 1, 2, 3], [2, 3, 4, 5]])
+        >>> alone = TensorReducer([2], [1]).fit(X[2:])
+        >>> np.allclose(folds[1].transform(X), alone.transform(X))
+        True
+        """
+        X = as_rows(X)
+        copies = [clone(self) for _ in subsets]
+        return self._fit_each(X, Subsets.of(X.shape[0], subsets), copies)
+
+    def _fit_each(
+        self, X: Any, subsets: Subsets, reducers: list[TensorReducer]
+    ) -> list[TensorReducer]:
         ranks, modes = checked_ranks(self.ranks, self.modes, X.shape)
-        first_pass = moments(X, modes, centred=True)
-        self.scaler_ = ScalarScaler().adopt(first_pass)
-        self.feature_shape_ = tuple(int(size) for size in X.shape[1:])
-        self.tucker_ = None
+        first_passes = moments_of_subsets(X, subsets, modes, centred=True)
+        for reducer, first_pass in zip(reducers, first_passes, strict=True):
+            reducer.scaler_ = ScalarScaler().adopt(first_pass)
+            reducer.feature_shape_ = tuple(int(size) for size in X.shape[1:])
+            reducer.tucker_ = None
         if modes:
             # Dividing by the deviation changes neither the factors nor the relative error.
-            found = decompose(X, first_pass, modes, ranks, self.tol, self.n_iter_max)
-            tucker = PartialTucker(ranks, modes, self.tol, self.n_iter_max)
-            self.tucker_ = tucker.adopt(found, self.feature_shape_)
-        return self
+            found = decompose(X, first_passes, subsets, modes, ranks, self.tol, self.n_iter_max)
+            for reducer, decomposition in zip(reducers, found, strict=True):
+                tucker = PartialTucker(ranks, modes, self.tol, self.n_iter_max)
+                reducer.tucker_ = tucker.adopt(decomposition, reducer.feature_shape_)
+        return reducers
 
     def transform(self, X: Any) -> Any:
         """Scale, project on the factors and flatten.

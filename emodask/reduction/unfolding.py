@@ -6,6 +6,8 @@ mode-n unfolding of a tensor has one row for each index along axis n.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -91,6 +93,45 @@ def mode_product(tensor: Floats, factor: Floats, mode: int) -> Floats:
     else:
         product = np.matmul(factor.T, stack)
     return product.reshape(shape)
+
+
+def by_reduction(factors: dict[int, Floats]) -> list[int]:
+    """Modes ordered by how much their factors reduce, the most first.
+
+    Examples
+    --------
+    >>> by_reduction({1: np.ones((4, 2)), 2: np.ones((9, 1))})
+    [2, 1]
+    """
+    return sorted(factors, key=lambda mode: factors[mode].shape[1] / factors[mode].shape[0])
+
+
+def project(tensor: Floats, factors: dict[int, Floats]) -> Floats:
+    """Multiply by all factors (d, r): the last axes at once, before them the strongest reduction.
+
+    Examples
+    --------
+    >>> project(np.ones((5, 3, 4)), {1: np.ones((3, 2)), 2: np.ones((4, 1))}).shape
+    (5, 2, 1)
+    """
+    last = {
+        mode: factor
+        for mode, factor in factors.items()
+        if math.prod(tensor.shape[mode:]) <= _KRONECKER
+    }
+    before = {mode: factor for mode, factor in factors.items() if mode not in last}
+    for mode in by_reduction(before):
+        tensor = mode_product(tensor, before[mode], mode)
+    if not last:
+        return tensor
+    # Many small matrices: one product with the factors' Kronecker product beats as many calls.
+    first = min(last)
+    wide = np.ones((1, 1), tensor.dtype)
+    for axis in range(first, tensor.ndim):
+        identity = np.eye(tensor.shape[axis], dtype=tensor.dtype)
+        wide = np.kron(wide, last.get(axis, identity))
+    shape = [last[a].shape[1] if a in last else tensor.shape[a] for a in range(first, tensor.ndim)]
+    return (tensor.reshape(-1, len(wide)) @ wide).reshape(*tensor.shape[:first], *shape)
 
 
 def square_norm(tensor: Floats) -> float:

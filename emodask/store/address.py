@@ -167,9 +167,12 @@ def attributes(group: zarr.Group) -> dict[str, Any]:
 
 
 def stored_array(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    array = group[name]
+    try:
+        array = group[name]
+    except KeyError:
+        array = None
     if not isinstance(array, zarr.Array):
-        raise StoreError(f"{name} is not an array")
+        raise StoreError(f"{group.store}: no array {name} in this store")
     return array
 
 

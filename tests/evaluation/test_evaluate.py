@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ import pytest
 from emodask.cluster import connect
 from emodask.emotions import CODES, EMOTIONS
 from emodask.errors import EvaluationError, StoreError
-from emodask.evaluation import evaluate as evaluation
-from emodask.evaluation.clips import feature_arrays, usable_clips
-from emodask.evaluation.evaluate import FoldTask, evaluate, run_fold
+from emodask.evaluation import folds
+from emodask.evaluation.clips import usable_clips
+from emodask.evaluation.evaluate import evaluate
+from emodask.evaluation.folds import FoldTask, run_folds
 from emodask.extraction import extract
 from emodask.job import parse_job
+from emodask.store import StoreAddress, open_group
 from tests.conftest import SMALL
 from tests.media_files import moving_bars, mp4, tone, wav
 
@@ -75,32 +78,70 @@ def test_folds_in_parallel_workers_give_the_same_predictions(
     assert rows_of(tmp_path) == rows_of(report[1])
 
 
-def test_nothing_of_the_test_side_is_learnt_from(small_job, small_store, monkeypatch):
+def test_nothing_of_the_test_side_is_learnt_from(small_job, small_store, monkeypatch, tmp_path):
     clips = usable_clips(small_job, small_store)
     train, test = clips.rows[clips.actor != 2], clips.rows[clips.actor == 2]
     task = FoldTask("loso", "actor-02", train, test, clips.emotion[clips.actor != 2])
-    expected = run_fold(small_job, small_store, task)
-
-    def wrecked(address, names, rows):
-        arrays = feature_arrays(address, names, rows)
-        if set(rows) & set(test):
-            return {name: array * 0 + 1e6 for name, array in arrays.items()}
-        return arrays
-
+    shutil.copytree(small_store.url, tmp_path / "wrecked.zarr")
+    wrecked = StoreAddress.of(tmp_path / "wrecked.zarr")
+    group = open_group(wrecked, "r+")
+    for name in ("hog3d", "spline"):
+        group[name][test[0] : test[-1] + 1] = 1e6
     seen = []
-    real = evaluation.fit_model
+    real = folds.fit_model
 
     def spy(job, model, matrices, labels):
         seen.append({name: matrix.copy() for name, matrix in matrices.items()})
         return real(job, model, matrices, labels)
 
-    monkeypatch.setattr(evaluation, "fit_model", spy)
-    run_fold(small_job, small_store, task)
-    monkeypatch.setattr(evaluation, "feature_arrays", wrecked)
-    changed = run_fold(small_job, small_store, task)
+    monkeypatch.setattr(folds, "fit_model", spy)
+    expected, _ = run_folds(small_job, small_store, clips, [task])
+    changed, _ = run_folds(small_job, wrecked, clips, [task])
     for name in ("hog3d", "spline"):
         assert np.array_equal(seen[0][name], seen[2][name])
     assert not np.array_equal(expected[0].probability, changed[0].probability)
+
+
+def test_folds_that_share_passes_learn_from_what_each_would_alone(small_store, monkeypatch):
+    # Not the spline's last components, whose directions are those of float32's rounding here.
+    job = parse_job({**SMALL, "models": {"m": {"kind": "logistic", "features": ["hog3d"]}}})
+    clips = usable_clips(job, small_store)
+    tasks = [
+        FoldTask(
+            "loso",
+            f"actor-{actor:02d}",
+            clips.rows[clips.actor != actor],
+            clips.rows[clips.actor == actor],
+            clips.emotion[clips.actor != actor],
+        )
+        for actor in (1, 2, 3)
+    ]
+    learnt = []
+    real = folds.fit_model
+
+    def spy(job, model, matrices, labels):
+        learnt.append((matrices["hog3d"], labels))
+        return real(job, model, matrices, labels)
+
+    monkeypatch.setattr(folds, "fit_model", spy)
+    together, _ = run_folds(job, small_store, clips, tasks)
+    alone = [p for task in tasks for p in run_folds(job, small_store, clips, [task])[0]]
+    assert [p.fold for p in together] == [p.fold for p in alone] == [t.fold for t in tasks]
+    for (one, labels), (other, same) in zip(learnt[:3], learnt[3:], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5 * np.abs(other).max())
+        assert np.array_equal(labels, same)
+
+
+def test_a_fold_that_cannot_be_fitted_refuses_its_protocol_alone(small_job, small_store):
+    clips = usable_clips(small_job, small_store)
+    good = FoldTask("loso", "a", clips.rows[8:], clips.rows[:8], clips.emotion[8:])
+    one_emotion = clips.rows[:1]
+    bad = FoldTask("within-actor", "b", one_emotion, clips.rows[8:], clips.emotion[:1])
+    nobody = FoldTask("luna-5", "c", clips.rows[:0], clips.rows[8:], clips.emotion[:0])
+    predictions, refused = run_folds(small_job, small_store, clips, [good, bad, nobody])
+    assert {p.protocol for p in predictions} == {"loso"}
+    assert "fewer than two emotions" in refused["within-actor"]
+    assert "no clips to fit on" in refused["luna-5"]
 
 
 def test_a_protocol_that_is_impossible_says_why_and_the_others_run(small_job, tmp_path):
