@@ -13,8 +13,10 @@ from emodask.errors import MediaError, SourceError
 from emodask.sources.addresses import printable
 from emodask.sources.location import Location
 
-_TAIL = 1 << 16
+_LONGEST_COMMENT = 1 << 16
 _END_RECORD = 22
+_SHARE_READ_FIRST = 256
+_LEAST_READ_FIRST = 512
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _UNIX = 3
 _UTF8 = 0x800
@@ -135,7 +137,7 @@ class _Tail(io.RawIOBase):
     def __init__(self, location: Location) -> None:
         self.location = location = location.pinned()
         self.size = location.size()
-        self.start = max(0, self.size - _TAIL - _END_RECORD)
+        self.start = max(0, self.size - _read_first(self.size))
         self.data = location.read(self.start, self.size) if self.size else b""
         self.position = 0
 
@@ -169,11 +171,26 @@ class _Tail(io.RawIOBase):
         return found
 
 
+def _read_first(size: int) -> int:
+    """How much of the end of an archive to read before its directory's length is known.
+
+    A clip takes hundreds of kilobytes and its entry in the directory a hundred bytes or two: 1/256
+    of the archive holds all entries as a rule, and costs little of it where it holds more.
+
+    Examples
+    --------
+    >>> _read_first(100_000), _read_first(1_500_000), _read_first(500_000_000)
+    (512, 5859, 65558)
+    """
+    most = _LONGEST_COMMENT + _END_RECORD
+    return min(max(size // _SHARE_READ_FIRST, _LEAST_READ_FIRST), most)
+
+
 def members(archive: Location) -> list[Member]:
     """Files that a zip holds, from its central directory alone.
 
-    Costs one size request, one read of the archive's last 64 KiB, and one more where the directory
-    is longer than that. Folders are left out.
+    Costs one size request, one read of the end of the archive (1/256 of it, 64 KiB at most), and
+    one more where the directory is longer than that. Folders are left out.
 
     Parameters
     ----------
