@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from emodask.errors import JobError
+from emodask.errors import JobError, UsageError
 from emodask.sources.names import Modality
 
 
@@ -71,8 +71,18 @@ def family(name: str) -> Family:
     ------
     JobError
         If no module of that name exists here.
+    UsageError
+        If there is no folder for the kernels that Numba compiles: each process would compile anew.
     """
     if name not in family_names():
         raise JobError(f"unknown feature family {name!r}; there are {', '.join(family_names())}")
-    found: Family = importlib.import_module(f"{__name__}.{name}").FAMILY
+    try:
+        found: Family = importlib.import_module(f"{__name__}.{name}").FAMILY
+    except RuntimeError as error:
+        if "no locator available" not in str(error):
+            raise
+        raise UsageError(
+            "no folder can be written in which Numba keeps compiled kernels, neither beside "
+            "emodask's modules nor in the user's cache; set NUMBA_CACHE_DIR to one that can"
+        ) from error
     return found
