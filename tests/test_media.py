@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import zipfile
 
+import av
 import librosa
 import numpy as np
 import pytest
@@ -171,6 +173,18 @@ def test_a_video_too_long_to_hold_is_refused_where_all_frames_are_wanted(monkeyp
     monkeypatch.setattr(video_module, "MAX_HELD", 5 * 36 * 64 * 3)
     with pytest.raises(MediaError, match=r"more than 5 frames of 64x36 pixels"):
         gray_frames(mp4(moving_bars(24)), **SIZE)
+
+
+def test_frames_are_freed_as_soon_as_their_planes_are_taken():
+    data = mp4(moving_bars(20))
+    gc.collect()
+    gc.disable()
+    try:
+        gray_frames(data, height=36, width=64)
+        left = [thing for thing in gc.get_objects() if isinstance(thing, av.VideoFrame)]
+    finally:
+        gc.enable()
+    assert left == []
 
 
 @pytest.mark.parametrize("gray", ["rgb", "luma"])

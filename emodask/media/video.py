@@ -9,7 +9,7 @@ import av
 import numba
 import numpy as np
 import numpy.typing as npt
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
@@ -234,7 +234,9 @@ def _orientation(frame: Any) -> tuple[bool, bool, bool]:
 
     A display matrix maps a pixel (x, y) to (a x + c y, b x + d y), as ISO 14496-12, 6.2.2 has it.
     """
-    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    # Not frame.side_data: the frame would keep what keeps the frame, and so all of a video's frames
+    # would stay in memory until Python looks for cycles.
+    data = SideDataContainer(frame).get(Type.DISPLAYMATRIX)
     if data is None:
         return False, False, False
     a, b, _, c, d, *_ = np.frombuffer(data, np.int32, 9).tolist()
