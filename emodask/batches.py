@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,6 +44,8 @@ class Batch:
         Which of them this task has to compute.
     retry : bool
         Compute them even if another run has committed them since.
+    alone : bool
+        Whether no other batch of this run is under way beside it.
     quarantine : str
         Reason for which the clips to compute are marked as failed, uncomputed.
     """
@@ -52,6 +54,7 @@ class Batch:
     clips: tuple[Clip, ...]
     compute: tuple[bool, ...]
     retry: bool = False
+    alone: bool = False
     quarantine: str = ""
 
     def __str__(self) -> str:
@@ -69,7 +72,8 @@ class Batch:
     def halves(self) -> tuple[Batch, Batch]:
         """The same chunk twice, each with half of the clips to compute.
 
-        Both write the same chunks: the second must not start before the first has ended.
+        Both write the same chunks: the second must not start before the first has ended. A half
+        of a single clip is for computing alone: what then dies has died of that clip.
 
         Examples
         --------
@@ -81,7 +85,11 @@ class Batch:
         first = set(rows[: (len(rows) + 1) // 2])
         parts = (first, set(rows) - first)
         one, other = (
-            replace(self, compute=tuple(i in part for i in range(len(self.clips))))
+            replace(
+                self,
+                compute=tuple(i in part for i in range(len(self.clips))),
+                alone=len(part) == 1,
+            )
             for part in parts
         )
         return one, other
@@ -89,8 +97,8 @@ class Batch:
 
 def plan_batches(
     clips: Sequence[Clip], redo: npt.NDArray[np.bool_], size: int, retry: bool = False
-) -> list[Batch]:
-    """Batches that hold at least one row to compute.
+) -> Iterator[Batch]:
+    """Batches that hold at least one row to compute, one at a time.
 
     Parameters
     ----------
@@ -103,16 +111,9 @@ def plan_batches(
     retry : bool
         See :class:`Batch`.
     """
-    return [
-        Batch(
-            start,
-            tuple(clips[start : start + size]),
-            tuple(redo[start : start + size].tolist()),
-            retry,
-        )
-        for start in range(0, len(clips), size)
-        if redo[start : start + size].any()
-    ]
+    for number in np.unique(np.flatnonzero(redo) // size).tolist():
+        rows = slice(number * size, (number + 1) * size)
+        yield Batch(rows.start, tuple(clips[rows]), tuple(redo[rows].tolist()), retry)
 
 
 @dataclass(frozen=True)

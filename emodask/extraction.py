@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import zarr
 
 import emodask
 from emodask.batches import Batch, BatchOutcome, plan_batches, process_batch
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
 
 _FRUITLESS = 3
 """Batches in a row that commit nothing, after which an extraction gives up; more on clusters."""
-
-_NEXT = {True: "trying its halves", False: "putting the clip in quarantine"}
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,8 @@ def extract(
     address = StoreAddress.of(store, storage_options)
     group = prepare(address, job, clips)
     status = read_status(group)
-    redo = rows_to_compute(status, [has_all_media(job, clip) for clip in clips], retry_failed)
+    has_media = [has_all_media(job, clip) for clip in clips] if retry_failed else ()
+    redo = rows_to_compute(status, has_media, retry_failed)
     batches = plan_batches(clips, redo, job.data.batch, retry_failed)
     client = client or current_client()
     work = partial(
@@ -176,13 +177,15 @@ def extract(
         clip_timeout=clip_timeout,
         version=emodask.__version__,
     )
-    ledger = _Ledger(status, sum(batch.size for batch in batches))
+    ledger = _Ledger(status, int(redo.sum()))
     report = on_progress or (lambda progress: None)
     report(ledger.progress())
     for news in _results(work, batches, client, ledger):
         report(news)
 
-    counts = _count(read_status(group))
+    # What this run has left to others may have been committed by them.
+    ledger.update(*_still_pending(group, ledger.status))
+    counts = ledger.counts
     return ExtractSummary(
         store=str(address),
         total=len(clips),
@@ -192,7 +195,7 @@ def extract(
         pending=counts["pending"],
         computed=ledger.computed,
         seconds=time.monotonic() - began,
-        failures=tuple(failures(group)),
+        failures=tuple(failures(group, ledger.status)),
         missing=_missing(job, clips),
         errors=tuple(ledger.errors),
         stopped=ledger.stopped,
@@ -204,18 +207,25 @@ class _Ledger:
 
     def __init__(self, status: npt.NDArray[np.uint8], to_compute: int) -> None:
         self.status = status
+        self.counts = _count(status)
         self.to_compute = to_compute
         self.computed = 0
         self.errors: list[str] = []
         self.stopped = ""
         self.fruitless = 0
 
+    def update(self, rows: slice | npt.NDArray[np.intp], status: npt.ArrayLike) -> None:
+        """Take the status of some rows, and count them anew: them alone."""
+        before, after = _count(self.status[rows]), _count(np.asarray(status))
+        self.counts = {name: n - before[name] + after[name] for name, n in self.counts.items()}
+        self.status[rows] = status
+
     def progress(
         self, failed: Sequence[tuple[str, str]] = (), trouble: Sequence[str] = ()
     ) -> Progress:
         return Progress(
             total=len(self.status),
-            counts=_count(self.status),
+            counts=dict(self.counts),
             computed=self.computed,
             to_compute=self.to_compute,
             failed=tuple(failed),
@@ -224,7 +234,7 @@ class _Ledger:
 
     def committed(self, batch: Batch, outcome: BatchOutcome) -> Progress:
         """Take the outcome of a batch that ended."""
-        self.status[batch.start : batch.start + len(batch.clips)] = outcome.status
+        self.update(slice(batch.start, batch.start + len(batch.clips)), outcome.status)
         self.computed += outcome.computed
         unreachable = [
             f"clip {clip.clip_id}: {why}"
@@ -261,29 +271,28 @@ class _Ledger:
 
 def _results(
     work: Callable[[Batch], BatchOutcome],
-    batches: Sequence[Batch],
+    batches: Iterable[Batch],
     client: Client | None,
     ledger: _Ledger,
 ) -> Iterator[Progress]:
     """Run all batches; halve those whose workers die; give up where nothing can be committed."""
-    tasks: Tasks[Batch, BatchOutcome] = Tasks(work, client)
-    tasks.add(batches)
+    tasks: Tasks[Batch, BatchOutcome] = Tasks(work, client, batches)
     patience = max(_FRUITLESS, 2 * len(client.nthreads()) if client is not None else 0)
     parts: dict[int, list[Batch]] = {}
     for batch, outcome in tasks:
-        rest = parts.setdefault(batch.start, [])
+        rest = parts.pop(batch.start, [])
         if isinstance(outcome, BatchOutcome):
             news = ledger.committed(batch, outcome)
         elif killed_its_workers(outcome) and not batch.quarantine:
-            # One part after another: all parts of a batch write the same chunks.
-            rest[:0] = batch.halves() if batch.size > 1 else [_quarantined(batch)]
-            news = ledger.progress(
-                trouble=[f"{batch}: workers died of it; {_NEXT[batch.size > 1]}"]
-            )
+            then, again = _narrowed(batch)
+            rest[:0] = again
+            news = ledger.progress(trouble=[f"{batch}: workers died of it; {then}"])
         else:
             news = ledger.lost(batch, outcome)
         if rest:
-            tasks.add([rest.pop(0)])
+            # One part after another: all parts of a batch write the same chunks.
+            tasks.add(rest[0], alone=rest[0].alone)
+            parts[batch.start] = rest[1:]
         if ledger.fruitless >= patience:
             ledger.stopped = (
                 f"gave up after {ledger.fruitless} batches in a row of which nothing could be "
@@ -293,8 +302,14 @@ def _results(
         yield news
 
 
-def _quarantined(batch: Batch) -> Batch:
-    return replace(batch, quarantine="quarantined: every worker that computed this clip died")
+def _narrowed(batch: Batch) -> tuple[str, Sequence[Batch]]:
+    """What to do with a batch whose workers died, in words and as batches."""
+    if batch.size > 1:
+        return "trying its halves", batch.halves()
+    if not batch.alone:  # the workers may have died of what they computed before or beside it
+        return "trying it alone", [replace(batch, alone=True)]
+    why = "quarantined: every worker that computed this clip died"
+    return "putting the clip in quarantine", [replace(batch, alone=False, quarantine=why)]
 
 
 def rows_to_compute(
@@ -327,9 +342,17 @@ def _count(status: npt.NDArray[np.uint8]) -> dict[str, int]:
     return {s.name.lower(): int((status == s).sum()) for s in Status}
 
 
-def _missing(job: Job, clips: Sequence[Clip]) -> dict[str, int]:
-    absent = {
-        modality: sum(media_of(job, clip, modality) is None for clip in clips)
-        for modality in job.modalities
-    }
-    return {modality: count for modality, count in absent.items() if count}
+def _still_pending(
+    group: zarr.Group, status: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8]]:
+    """Rows that are pending as far as is known, and what the store says of them now."""
+    rows = np.flatnonzero(status == Status.PENDING)
+    return rows, read_status(group, rows=rows)
+
+
+def _missing(job: Job, clips: Iterable[Clip]) -> dict[str, int]:
+    absent: Counter[str] = Counter()
+    modalities = job.modalities
+    for clip in clips:
+        absent.update(m for m in modalities if media_of(job, clip, m) is None)
+    return {modality: absent[modality] for modality in modalities if absent[modality]}

@@ -53,7 +53,7 @@ def test_batches_cover_each_row_to_compute_once_and_start_at_chunks(states, size
     status = np.array(states, np.uint8)
     clips = [Clip(str(i), 1, 1) for i in range(len(states))]
     redo = rows_to_compute(status, [media] * len(states), retry)
-    planned = plan_batches(clips, redo, size)
+    planned = list(plan_batches(clips, redo, size))
     assert all(batch.start % size == 0 for batch in planned)
     assert all(len(batch.clips) == min(size, len(clips) - batch.start) for batch in planned)
     covered = [

@@ -268,7 +268,7 @@ def test_schedulers_and_workers_of_their_own_log_and_show_no_secret(site, place)
 
         job = load_job(place / "job.toml")
         clips = scan(source).clips
-        batches = plan_batches(clips, np.ones(len(clips), bool), 2)
+        batches = list(plan_batches(clips, np.ones(len(clips), bool), 2))
         lost = StoreAddress.of(f"http://user:{SECRET}@127.0.0.1:9/s.zarr?token={SECRET}", OPTIONS)
         with Client(where) as client:
             for future in client.compute(
@@ -299,7 +299,7 @@ def test_what_is_printed_of_objects_shows_no_secret(site):
     where = Location(url, tuple(OPTIONS.items()))
     catalogue = scan(url)
     clips = catalogue.clips
-    batches = plan_batches(clips, np.ones(len(clips), bool), 2)
+    batches = list(plan_batches(clips, np.ones(len(clips), bool), 2))
     store = StoreAddress.of(f"s3://user:{SECRET}@bucket/s?token={SECRET}", OPTIONS)
     file = MediaFile("full-av", where)
     things = [where, store, file, Clip("a", 1, 1, media=(file,)), catalogue, *clips, *batches]

@@ -1,14 +1,19 @@
-"""Tasks on a cluster: a bag of items, their results as they come, and items added on the way."""
+"""Tasks on a cluster: a bag of items, few at a time, and their results as they come."""
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
+import math
 import queue
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from uuid import uuid4
 
 from emodask.errors import ClusterError
 from emodask.sources.location import redact
@@ -20,13 +25,30 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _LOOK_EVERY = 2.0
+_PER_THREAD = 4
+_AT_LEAST = 8
+
+
+def window(threads: int) -> int:
+    """How many tasks the scheduler holds at most: four a thread of the workers, and eight at least.
+
+    More would only fill the scheduler's memory; fewer would let workers wait. It grows with the
+    workers that join, and a cluster that scales by its work sees enough of it to grow.
+
+    Examples
+    --------
+    >>> window(1), window(2), window(100)
+    (8, 8, 400)
+    """
+    return max(_AT_LEAST, _PER_THREAD * threads)
 
 
 class Tasks(Generic[Item, Result]):
-    """Items under way on a cluster, each a partition of a Dask bag.
+    """Items computed on a cluster, each a partition of a Dask bag; few are there at any time.
 
     Iterating gives ``(item, outcome)`` in order of completion; the outcome is the exception if the
-    task failed. Items may be added while iterating.
+    task failed. Of the items, only as many are drawn and submitted as :func:`window` says; when
+    half of them have finished, others follow. Items may be added while iterating.
 
     Parameters
     ----------
@@ -34,6 +56,8 @@ class Tasks(Generic[Item, Result]):
         Must pickle, and return something small.
     client : distributed.Client or None
         None computes one item after another in this process.
+    items : iterable
+        May be a generator, however long.
 
     Raises
     ------
@@ -42,28 +66,39 @@ class Tasks(Generic[Item, Result]):
         configuration ``emodask.worker-timeout`` says (ten minutes).
     """
 
-    def __init__(self, function: Callable[[Item], Result], client: Client | None) -> None:
+    def __init__(
+        self,
+        function: Callable[[Item], Result],
+        client: Client | None,
+        items: Iterable[Item] = (),
+    ) -> None:
         self._function = function
         self._client = client
-        self._waiting: deque[Item] = deque()
+        self._waiting = iter(items)
+        self._next: deque[Item] = deque()
+        self._alone: deque[Item] = deque()
         self._under_way: dict[Any, tuple[Item, Any]] = {}
         self._finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._most = 0
+        self._counted = -math.inf
 
-    def add(self, items: Sequence[Item]) -> None:
-        """Submit more items."""
-        if not items:
-            return
-        if self._client is None:
-            self._waiting.extend(items)
-            return
-        futures: list[Any] = self._client.compute(self._parts(items))
-        for item, future in zip(items, futures, strict=True):
-            self._under_way[future.key] = (item, future)
-            future.add_done_callback(self._finished.put)
+    def add(self, item: Item, alone: bool = False) -> None:
+        """Add an item that comes before all those that wait.
+
+        Parameters
+        ----------
+        item
+        alone : bool
+            Compute it while nothing else of these items is under way: a worker that then dies
+            has died of it.
+        """
+        (self._alone if alone else self._next).append(item)
 
     def cancel(self) -> None:
         """Give up what has not finished."""
-        self._waiting.clear()
+        self._waiting = iter(())
+        self._next.clear()
+        self._alone.clear()
         if self._client is not None and self._under_way:
             self._client.cancel([future for _, future in self._under_way.values()])
         self._under_way.clear()
@@ -78,26 +113,68 @@ class Tasks(Generic[Item, Result]):
             self.cancel()
 
     def _parts(self, items: Sequence[Item]) -> list[Any]:
+        """A bag of some items, a partition and a task each."""
         import dask.bag
+        from dask.utils import funcname
 
-        bag = dask.bag.from_sequence(items, npartitions=len(items)).map(self._function)
-        parts: list[Any] = bag.to_delayed(optimize_graph=False)
+        name = f"{funcname(self._function)}-{uuid4().hex}"
+        graph: dict[Any, Any] = {
+            (name, i): (partial(_partition, self._function, item),) for i, item in enumerate(items)
+        }
+        parts: list[Any] = dask.bag.Bag(graph, name, len(items)).to_delayed(optimize_graph=False)
         return parts
 
     def _in_this_process(self) -> Iterator[tuple[Item, Result | Exception]]:
         import dask
 
-        while self._waiting:
-            item = self._waiting.popleft()
+        while True:
+            added = self._next or self._alone
+            lot = [added.popleft()] if added else list(islice(self._waiting, 1))
+            if not lot:
+                return
             try:
-                outcome = dask.compute(self._parts([item])[0], scheduler="sync")[0][0]
+                outcome = dask.compute(self._parts(lot)[0], scheduler="sync")[0][0]
             except Exception as error:
                 outcome = error
-            yield item, outcome
+            yield lot[0], outcome
+
+    def _top_up(self, client: Client) -> None:
+        """Submit what there is room for."""
+        if self._next:
+            self._submit(client, [self._next.popleft() for _ in range(len(self._next))], 1)
+        elif self._alone:
+            if not self._under_way:
+                self._submit(client, [self._alone.popleft()], 1)
+        elif 2 * len(self._under_way) < self._window(client):
+            # Lots of more than two a thread: these Dask keeps on its scheduler, and gives a worker
+            # one to compute and one to come; fewer it would deal out at once.
+            room = self._most - len(self._under_way)
+            self._submit(client, list(islice(self._waiting, room)), 0)
+
+    def _window(self, client: Client) -> int:
+        now = time.monotonic()
+        if now - self._counted >= _LOOK_EVERY and client.status == "running":
+            self._counted = now
+            # While the scheduler does not answer, what it last said holds.
+            with contextlib.suppress(OSError):
+                self._most = window(sum(client.nthreads().values()))
+        self._most = self._most or window(0)
+        return self._most
+
+    def _submit(self, client: Client, items: Sequence[Item], priority: int) -> None:
+        if not items:
+            return
+        futures: list[Any] = client.compute(self._parts(items), priority=priority)
+        for item, future in zip(items, futures, strict=True):
+            self._under_way[future.key] = (item, future)
+            future.add_done_callback(self._finished.put)
 
     def _on_the_cluster(self, client: Client) -> Iterator[tuple[Item, Result | Exception]]:
         alone_since = None
-        while self._under_way:
+        while True:
+            self._top_up(client)
+            if not self._under_way:
+                return
             try:
                 future = self._finished.get(timeout=_LOOK_EVERY)
             except queue.Empty:
@@ -141,6 +218,10 @@ class Tasks(Generic[Item, Result]):
         return alone_since
 
 
+def _partition(function: Callable[[Item], Result], item: Item) -> list[Result]:
+    return [function(item)]
+
+
 def _gone(client: Client) -> ClusterError:
     return ClusterError(
         f"{_address(client)}: the scheduler went away; what was committed is kept. Run the same "
@@ -153,7 +234,7 @@ def _address(client: Client) -> str:
 
 
 def run_bag(
-    function: Callable[[Item], Result], items: Sequence[Item], client: Client | None
+    function: Callable[[Item], Result], items: Iterable[Item], client: Client | None
 ) -> Iterator[tuple[Item, Result | Exception]]:
     """Map a function over a Dask bag with one item a partition, and yield as items finish.
 
@@ -161,7 +242,7 @@ def run_bag(
     ----------
     function : callable
         Must pickle, and return something small.
-    items : sequence
+    items : iterable
     client : distributed.Client or None
         None computes one after another in this process.
 
@@ -170,9 +251,7 @@ def run_bag(
     item, result
         In order of completion; the exception in place of a result if the task failed.
     """
-    tasks = Tasks(function, client)
-    tasks.add(items)
-    yield from tasks
+    yield from Tasks(function, client, items)
 
 
 def killed_its_workers(outcome: object) -> bool:

@@ -17,6 +17,9 @@ from emodask.store.layout import Row, Status
 if TYPE_CHECKING:
     import xarray
 
+_AT_ONCE = 64
+"""Requests under way at a time for an array of many small chunks."""
+
 
 def read_rows(group: zarr.Group, start: int, stop: int) -> list[Row]:
     """Rows of one batch as they stand in the store."""
@@ -41,19 +44,31 @@ def read_rows(group: zarr.Group, start: int, stop: int) -> list[Row]:
 
 
 def read_status(
-    group: zarr.Group, start: int | None = None, stop: int | None = None
+    group: zarr.Group,
+    start: int | None = None,
+    stop: int | None = None,
+    rows: npt.NDArray[np.intp] | None = None,
 ) -> npt.NDArray[np.uint8]:
-    """The commit record of all rows, or of those from ``start`` up to but without ``stop``."""
-    return np.asarray(stored_array(group, "status")[slice(start, stop)])
+    """The commit record of all rows, of those from ``start`` to before ``stop``, or of ``rows``."""
+    return np.asarray(_of_rows(group, "status", slice(start, stop) if rows is None else rows))
 
 
-def failures(group: zarr.Group) -> list[tuple[str, str]]:
-    """Clip and reason of every failed row."""
-    failed = np.flatnonzero(read_status(group) == Status.FAILED)
-    if not failed.size:
-        return []
-    names, errors = strings(group, "clip_id"), strings(group, "error")
-    return [(str(names[i]), str(errors[i])) for i in failed]
+def _of_rows(group: zarr.Group, name: str, rows: slice | npt.NDArray[np.intp]) -> Any:
+    """Some rows of an array, from the chunks that hold them alone."""
+    array = stored_array(group, name)
+    if not isinstance(rows, slice) and not len(rows):
+        return np.empty(0, array.dtype)
+    with zarr.config.set({"async.concurrency": _AT_ONCE}):
+        return array[rows] if isinstance(rows, slice) else array.oindex[rows]
+
+
+def failures(
+    group: zarr.Group, status: npt.NDArray[np.uint8] | None = None
+) -> list[tuple[str, str]]:
+    """Clip and reason of every failed row; ``status`` is that of all rows, if it is known."""
+    failed = np.flatnonzero((read_status(group) if status is None else status) == Status.FAILED)
+    names, errors = (_of_rows(group, name, failed) for name in ("clip_id", "error"))
+    return [(str(name), str(error)) for name, error in zip(names, errors, strict=True)]
 
 
 def describe(
@@ -88,7 +103,7 @@ def describe(
             }
             for name in about["features"]
         },
-        "failures": failures(group),
+        "failures": failures(group, status),
     }
 
 
