@@ -16,16 +16,19 @@ THREAD_VARIABLES = (
 
 
 def pin_threads(threads: int = 1) -> None:
-    """Hold BLAS, OpenMP, Numba and OpenCV of this process to some threads.
+    """Hold BLAS, OpenMP, Numba, OpenCV and Zarr of this process to some threads.
 
-    Parallelism is by processes: threads below a worker's own would fight for its cores.
+    Parallelism is by processes: threads below a worker's own would fight for its cores. And each
+    thread of Zarr's would keep memory of its own for the chunks that it has decoded.
     """
     import cv2
     import threadpoolctl
+    import zarr
 
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(threads)
     cv2.setNumThreads(threads)
+    zarr.config.set({"threading.max_workers": threads})
     threadpoolctl.threadpool_limits(threads)
 
 

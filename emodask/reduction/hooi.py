@@ -7,7 +7,7 @@ the Gram matrix of the data projected on the other factors, and Gram matrices ad
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -27,6 +27,9 @@ from emodask.reduction.subsets import Subsets
 from emodask.reduction.unfolding import by_reduction, gram, mode_product, project
 
 Factors: TypeAlias = tuple[npt.NDArray[np.float64], ...]
+
+_GROWTH = 2
+"""Times a slab's memory that its products with several subsets' factors may take at once."""
 
 
 @dataclass(frozen=True)
@@ -200,37 +203,69 @@ def _sweep_chunk(
     centre = next(iter(projections.values())).centre
     found: dict[int, Sweep] = {}
     for group, _, slab in slabs_by_group(chunk, first, groups):
-        inside = [
-            index for index in np.flatnonzero(members[group]).tolist() if index in projections
-        ]
+        inside = [index for index in projections if members[group, index]]
         # Subtracted once for all subsets; what their own centres differ by is left to the sweeps.
         centred = slab - slab.dtype.type(centre) if centre and inside else slab
-        for index in inside:
-            sweep = _sweep_slab(centred, projections[index], centre)
-            found[index] = found[index] + sweep if index in found else sweep
+        for some in _few_at_a_time(inside, projections):
+            sweeps = _sweep_slab(centred, [projections[index] for index in some], centre)
+            found = _added(found, dict(zip(some, sweeps, strict=True)))
     return found
 
 
-def _sweep_slab(slab: Floats, projection: Projection, subtracted: float) -> Sweep:
-    """Sums of one slab of which ``subtracted`` has been subtracted.
+def _few_at_a_time(
+    inside: list[int], projections: dict[int, Projection]
+) -> Iterator[tuple[int, ...]]:
+    """Subsets whose products with a slab take no more than ``_GROWTH`` times its memory."""
+    if not inside:
+        return
+    factors = projections[inside[0]].factors
+    strongest = [factors[mode] for mode in by_reduction(factors)[:2]]
+    few = max(1, min(_GROWTH * len(factor) // factor.shape[1] for factor in strongest))
+    for start in range(0, len(inside), few):
+        yield tuple(inside[start : start + few])
 
-    The rest of the projection's centre is subtracted from projected tensors, far smaller ones: a
+
+def _sweep_slab(slab: Floats, projections: list[Projection], subtracted: float) -> list[Sweep]:
+    """Sums of one slab of which ``subtracted`` has been subtracted, for each projection.
+
+    For a mode, the plain formula is ``gram(project(slab, all other factors), mode)``. One product
+    with the strongest factor serves all other modes, and so on down the order; so two products
+    have the whole slab as an operand, and those are made for all projections at once.
+
+    The rest of a projection's centre is subtracted from projected tensors, far smaller ones: a
     constant tensor's projection is the outer product of the factors' column sums.
     """
-    factors, rest = projection.factors, projection.centre - subtracted
-    grams = {}
-    partial = slab
-    # One product with the strongest factor serves all other modes, and so on down the order.
-    remaining = dict.fromkeys(by_reduction(factors))
-    while remaining:
-        mode = next(iter(remaining))
-        del remaining[mode]
-        others = project(partial, {m: factors[m] for m in remaining})
-        grams[mode] = gram(_less_constant(others, factors, rest, skip=mode), mode)
-        partial = mode_product(partial, factors[mode], mode)
-    core = _less_constant(partial, factors, rest)
-    square = float(np.square(core, dtype=np.float64).sum())
-    return Sweep(square, tuple(grams[mode] for mode in factors))
+    order = by_reduction(projections[0].factors)
+    products = {
+        mode: _products(slab, [p.factors[mode] for p in projections], mode) for mode in order[:2]
+    }
+    sweeps = []
+    for index, projection in enumerate(projections):
+        factors, rest = projection.factors, projection.centre - subtracted
+        grams = {}
+        partial = slab
+        for place, mode in enumerate(order):
+            others = {m: factors[m] for m in order[place + 1 :]}
+            if place == 0 and others:
+                del others[order[1]]
+                projected = project(products[order[1]][index], others)
+            else:
+                projected = project(partial, others)
+            grams[mode] = gram(_less_constant(projected, factors, rest, skip=mode), mode)
+            partial = mode_product(partial, factors[mode], mode) if place else products[mode][index]
+        core = _less_constant(partial, factors, rest)
+        square = float(np.square(core, dtype=np.float64).sum())
+        sweeps.append(Sweep(square, tuple(grams[mode] for mode in factors)))
+    return sweeps
+
+
+def _products(tensor: Floats, factors: Sequence[Floats], mode: int) -> list[Floats]:
+    """Products with several factors along one axis, as one."""
+    if len(factors) == 1:
+        return [mode_product(tensor, factors[0], mode)]
+    together = mode_product(tensor, np.concatenate(factors, axis=1), mode)
+    cuts = np.cumsum([factor.shape[1] for factor in factors])[:-1]
+    return [np.ascontiguousarray(part) for part in np.split(together, cuts, axis=mode)]
 
 
 def _less_constant(
