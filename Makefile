@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+OPENSMILE := $(VENV)/opensmile
 
 .PHONY: help demo test servers lint format bench clean
 
@@ -11,7 +12,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make servers install what tests of clusters and object stores start (root, Debian)"
 	@echo "make lint    check style and types"
-	@echo "make bench   measure the kernels beside their references"
+	@echo "make bench   measure beside references, with tables in bench.md and bench.json"
 
 $(READY): pyproject.toml tests/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -39,10 +40,13 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# openSMILE is licensed for research: it goes into an environment of its own, for this alone, and
+# where it cannot be installed its row is left out.
 bench: $(READY)
-	$(BIN)/python -m tests.benchmarks.bench_hog3d
-	$(BIN)/python -m tests.benchmarks.bench_spline
-	$(BIN)/python -m tests.benchmarks.bench_tucker
+	@test -x $(OPENSMILE)/bin/python || { $(PYTHON) -m venv $(OPENSMILE) && \
+		$(OPENSMILE)/bin/python -m pip install --quiet --disable-pip-version-check opensmile; } || \
+		{ rm -rf $(OPENSMILE); echo "openSMILE cannot be installed: going on without it"; }
+	$(BIN)/python -m tests.benchmarks --json bench.json --markdown bench.md
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

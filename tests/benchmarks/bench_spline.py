@@ -1,134 +1,158 @@
-"""Time of the spline features, stage by stage, against librosa's functions one by one.
+"""Spline features stage by stage, beside librosa's functions one by one and openSMILE.
 
-Run ``python -m tests.benchmarks.bench_spline [--seconds 3.5] [--clip WAV] [--repeats 7] [--json]``;
-everything runs on one thread, both sides in one process and by turns.
+Run ``python -m tests.benchmarks.bench_spline [--source FOLDER] [--clips 1] [--repeats 7]
+[--opensmile PYTHON] [--json FILE]``. One thread, by turns; ratios are of CPU time. openSMILE is
+licensed for research: ``make bench`` puts it into an environment of its own, and PYTHON is that
+environment's interpreter. Without it its row is left out.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
+import contextlib
 import subprocess
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-RATE = 22050
+from tests.benchmarks import report
+from tests.benchmarks.measuring import ROOT, by_turns
+from tests.benchmarks.media import Material, full_clips
+from tests.benchmarks.media import options as media_options
 
-COLD = """
-import time; begin = time.perf_counter()
+OPENSMILE = ROOT / ".venv" / "opensmile" / "bin" / "python"
+
+COMPARE = """
+import sys
 import numpy as np
-from emodask.features.spline import spline_features
-imported = time.perf_counter()
-spline_features(np.sin(np.arange(66150, dtype=np.float32) / 9), 22050)
-print(imported - begin, time.perf_counter() - imported)
+import opensmile
+
+samples = np.frombuffer(sys.stdin.buffer.read(int(sys.argv[1])), np.float32)
+smile = opensmile.Smile(
+    feature_set=opensmile.FeatureSet.ComParE_2016,
+    feature_level=opensmile.FeatureLevel.Functionals,
+    num_workers=1,
+)
+print(len(smile.feature_names), flush=True)
+for _ in sys.stdin.buffer:
+    smile.process_signal(samples, int(sys.argv[2]))
+    print("done", flush=True)
 """
 
 
-def samples_of(clip: str | None, seconds: float) -> np.ndarray:
-    """Samples of a wav file, or a synthetic voice of that length."""
-    from tests.oracles import audio as oracle
+@contextlib.contextmanager
+def opensmile(python: Path, samples: np.ndarray, rate: int) -> Iterator[Callable[[], Any] | None]:
+    """ComParE's functionals of the samples, on request, in a process that stays; None without."""
+    if not python.is_file():
+        yield None
+        return
+    with subprocess.Popen(
+        [python, "-c", COMPARE, str(samples.nbytes), str(rate)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        asked, answers = process.stdin, process.stdout
+        asked.write(samples.tobytes())
+        asked.flush()
+        if not answers.readline():
+            yield None
+            return
 
-    if clip is None:
-        return oracle.voiced(seconds)
-    import librosa
-    import soundfile
+        def run() -> None:
+            asked.write(b"\n")
+            asked.flush()
+            if not answers.readline():
+                raise RuntimeError("openSMILE ended")
 
-    samples, found = soundfile.read(clip, dtype="float32", always_2d=True)
-    return librosa.resample(samples.mean(axis=1), orig_sr=found, target_sr=RATE)
+        yield run
+        asked.close()
 
 
-def stages(samples: np.ndarray) -> dict[str, Callable[[], Any]]:
+def stages(samples: np.ndarray, rate: int) -> dict[str, Callable[[], Any]]:
     """Each stage of `spline_features` on its own, for all eight variants."""
     from emodask.features.audio import bspline, descriptors, variants
     from emodask.features.audio.stft import magnitudes
 
-    made = list(variants.variants(samples, RATE).values())
+    made = list(variants.variants(samples, rate).values())
     vocoder = variants.Stretcher(samples)
     spectra = [magnitudes(variant) for variant in made]
     powers = [spectrum**2 for spectrum in spectra]
-    curves = [descriptors.descriptors(variant, RATE) for variant in made]
+    curves = [descriptors.descriptors(variant, rate) for variant in made]
     pitches, speeds = variants.PITCHES.values(), variants.SPEEDS.values()
     return {
         "analysis of the clean signal": lambda: variants.Stretcher(samples),
         "3 pitch shifts": lambda: [
-            variants.shift_pitch(vocoder, len(samples), RATE, n) for n in pitches
+            variants.shift_pitch(vocoder, len(samples), rate, n) for n in pitches
         ],
         "4 speeds": lambda: [vocoder.stretch(speed) for speed in speeds],
         "8 spectra": lambda: [magnitudes(variant) ** 2 for variant in made],
-        "mfcc": lambda: [descriptors.mfcc(power, RATE) for power in powers],
-        "zcr": lambda: [descriptors.zero_crossing_rate(variant) for variant in made],
-        "rms": lambda: [descriptors.rms(variant) for variant in made],
-        "chroma": lambda: [descriptors.chroma(power, RATE) for power in powers],
-        "contrast": lambda: [descriptors.spectral_contrast(spectrum, RATE) for spectrum in spectra],
-        "fit": lambda: [np.einsum("bt,ct->bc", bspline.projector(c.shape[1]), c) for c in curves],
+        "MFCC": lambda: [descriptors.mfcc(power, rate) for power in powers],
+        "zero crossings": lambda: [descriptors.zero_crossing_rate(one) for one in made],
+        "RMS": lambda: [descriptors.rms(variant) for variant in made],
+        "chroma": lambda: [descriptors.chroma(power, rate) for power in powers],
+        "contrast": lambda: [descriptors.spectral_contrast(spectrum, rate) for spectrum in spectra],
+        "B-spline fit": lambda: [
+            np.einsum("bt,ct->bc", bspline.projector(c.shape[1]), c) for c in curves
+        ],
     }
 
 
-def measure(samples: np.ndarray, repeats: int) -> dict[str, Any]:
-    """Best of some runs of each stage and of both wholes, in milliseconds."""
+def measure(chosen: argparse.Namespace) -> report.Report:
+    """Medians of each stage, of both wholes and of openSMILE."""
     from emodask.features.spline import spline_features
+    from emodask.job import load_job
     from tests.oracles import audio as oracle
 
-    found = spline_features(samples, RATE)
-    expected = oracle.spline_features(samples, RATE)
-    timed = {
-        **stages(samples),
-        "emodask, whole": lambda: spline_features(samples, RATE),
-        "librosa, variants": lambda: oracle.variants(samples, RATE),
-        "librosa, whole": lambda: oracle.spline_features(samples, RATE),
-    }
-    best = dict.fromkeys(timed, np.inf)
-    for _ in range(repeats):
-        for name, run in timed.items():
-            begin = time.perf_counter()
-            run()
-            best[name] = min(best[name], 1000 * (time.perf_counter() - begin))
-    cold = subprocess.run(
-        [sys.executable, "-c", COLD], capture_output=True, text=True, check=True
-    ).stdout.split()
-    return {
-        "seconds_of_audio": len(samples) / RATE,
-        "milliseconds": best,
-        "ratio": best["librosa, whole"] / best["emodask, whole"],
-        "largest_relative_difference": float(oracle.relative_difference(found, expected).max()),
-        "cold_import_s": float(cold[0]),
-        "cold_first_call_s": float(cold[1]),
-    }
+    with full_clips(chosen.source, 1) as (clips, _):
+        material = Material(clips[0], load_job("hog3d-spline"))
+        samples, rate = material.samples, material.spline.rate
+    expected = oracle.spline_features(samples, rate)
+    difference = float(oracle.relative_difference(spline_features(samples, rate), expected).max())
+    with opensmile(chosen.opensmile, samples, rate) as compare:
+        calls = {
+            **stages(samples, rate),
+            "emodask, whole": partial(spline_features, samples, rate),
+            "librosa, the variants": partial(oracle.variants, samples, rate),
+            "librosa, whole": partial(oracle.spline_features, samples, rate),
+        }
+        if compare is not None:
+            calls["openSMILE, ComParE functionals"] = compare
+        found = by_turns(calls, chosen.repeats)
+    whole = found["emodask, whole"]
+    rows = tuple(
+        (name, f"{1000 * one.wall:.1f}", f"{1000 * one.cpu:.1f}", f"{one.cpu / whole.cpu:.2f}")
+        for name, one in found.items()
+    )
+    note = f"Largest difference of a curve's coefficients, over its largest: {difference:.1e}."
+    if compare is not None:
+        note += (
+            " openSMILE computes other things, 6373 functionals of one signal rather than 272 "
+            "curves of eight: a peer in purpose alone."
+        )
+    table = report.Table(
+        f"Spline features of {len(samples) / rate:.1f} s, median of {chosen.repeats}",
+        ("", "ms", "CPU ms", "x emodask"),
+        rows,
+        note,
+    )
+    ratio = found["librosa, whole"].cpu / whole.cpu
+    target = report.Target("audio: librosa step by step : emodask", ratio, 4, at_most=False)
+    figures = {name: {"wall_s": one.wall, "cpu_s": one.cpu} for name, one in found.items()}
+    return report.Report((table,), (target,), {**figures, "largest_difference": difference})
 
 
-PINNED = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-
-
-def main() -> None:
-    """Print one table, or JSON."""
-    if not PINNED.items() <= os.environ.items():
-        # Libraries read these once, when they are loaded: begin again with them set.
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | PINNED)
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=3.5, help="of synthetic voice")
-    parser.add_argument("--clip", help="wav file to take instead")
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--json", action="store_true")
-    chosen = parser.parse_args()
-    result = measure(samples_of(chosen.clip, chosen.seconds), chosen.repeats)
-    if chosen.json:
-        print(json.dumps(result))
-        return
-    best = result["milliseconds"]
-    print(f"{result['seconds_of_audio']:.2f} s of audio, one thread, best of {chosen.repeats}\n")
-    print(f"{'stage':32}{'ms':>8}{'share':>8}")
-    for name, taken in best.items():
-        print(f"{name:32}{taken:8.1f}{taken / best['emodask, whole']:8.0%}")
-    print(f"\nratio to librosa one by one      {result['ratio']:.1f}x")
-    print(f"largest relative difference      {result['largest_relative_difference']:.1e}")
-    cold = result["cold_import_s"], result["cold_first_call_s"]
-    print(f"fresh process, warm Numba cache  import {cold[0]:.2f} s, first call {cold[1]:.2f} s")
+def options(parser: argparse.ArgumentParser) -> None:
+    """Options of this benchmark alone."""
+    media_options(parser, clips=1)
+    parser.add_argument("--repeats", type=int, default=7, help="turns (%(default)s)")
+    parser.add_argument("--opensmile", type=Path, default=OPENSMILE, metavar="PYTHON")
 
 
 if __name__ == "__main__":
-    main()
+    report.main("spline", __doc__, measure, options)

@@ -56,17 +56,19 @@ class Taken:
         return Taken(self.wall * factor, self.cpu * factor)
 
 
-def cpu_seconds() -> float:
-    """CPU time of this process and of those that it has started and that still run."""
+def cpu_of_children() -> float:
+    """CPU time of the processes that this one has started and that still run."""
     children = psutil.Process().children(recursive=True)
-    return time.process_time() + sum(sum(child.cpu_times()[:2]) for child in children)
+    return float(sum(sum(child.cpu_times()[:2]) for child in children))
 
 
 def timed(call: Call) -> Taken:
-    """Seconds of one call."""
-    cpu, wall = cpu_seconds(), time.perf_counter()
+    """Seconds of one call; CPU time is that of this process and of its children."""
+    children = cpu_of_children()
+    wall, cpu = time.perf_counter(), time.process_time()
     call()
-    return Taken(time.perf_counter() - wall, cpu_seconds() - cpu)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return Taken(wall, cpu + cpu_of_children() - children)
 
 
 def median(taken: Iterable[Taken]) -> Taken:
@@ -102,8 +104,21 @@ def peak_memory(call: Call) -> float:
     for file in files:
         (file / "clear_refs").write_text("5")  # sets the peak back to what is held now
     call()
-    lines = [line for file in files for line in (file / "status").read_text().splitlines()]
-    return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    return sum(_field(file / "status", "VmHWM") for file in files)
+
+
+def peak_of(processes: Iterable[int]) -> float | None:
+    """Most memory in MiB that the largest of some running processes has held (Linux)."""
+    if sys.platform != "linux":
+        return None
+    files = [Path(f"/proc/{process}/status") for process in processes]
+    return max(_field(file, "VmHWM") for file in files)
+
+
+def _field(status: Path, name: str) -> float:
+    """A line of a process's status, in MiB."""
+    lines = status.read_text(encoding="ascii", errors="replace").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
 
 def peak_in_own_process(module: str, row: str, arguments: Sequence[str]) -> float | None:
@@ -177,4 +192,5 @@ def _busy_seconds() -> float | None:
 def _own_seconds() -> float:
     """CPU time of this process and its children, of those that have ended too."""
     ended = os.times()
-    return cpu_seconds() + ended.children_user + ended.children_system
+    running = time.process_time() + cpu_of_children()
+    return running + ended.children_user + ended.children_system

@@ -16,12 +16,12 @@ import numpy.typing as npt
 from tests.benchmarks.measuring import MEDIA
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+def options(parser: argparse.ArgumentParser, clips: int = 5) -> None:
     """Options on which clips to take."""
     parser.add_argument(
         "--source", type=Path, metavar="FOLDER", help="of RAVDESS zips; synthetic clips if absent"
     )
-    parser.add_argument("--clips", type=int, default=5, help="how many to take (%(default)s)")
+    parser.add_argument("--clips", type=int, default=clips, help="how many to take (%(default)s)")
 
 
 @contextlib.contextmanager
