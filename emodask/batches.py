@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import zarr
 import emodask
 from emodask.clip_features import compute_clip
 from emodask.errors import ClusterError, StoreError
-from emodask.isolation import CLIP_TIMEOUT, decoder_of_this_thread
+from emodask.isolation import CLIP_MEMORY, CLIP_TIMEOUT, Decoder, decoder_of_this_thread
 from emodask.job import Job, digest
 from emodask.sources.catalogue import Clip
 from emodask.store import (
@@ -145,6 +146,7 @@ def process_batch(
     *,
     isolated: bool = False,
     clip_timeout: float = CLIP_TIMEOUT,
+    clip_memory: int = CLIP_MEMORY,
     version: str = emodask.__version__,
 ) -> BatchOutcome:
     """Compute and commit one batch; what a task runs.
@@ -160,6 +162,8 @@ def process_batch(
         Decode in a process of its own, with limits on time and memory.
     clip_timeout : float
         Seconds that a clip may take, where it is isolated.
+    clip_memory : int
+        Bytes that its decoder may allocate beyond what its libraries need.
     version : str
         The emodask that hands out the batches: another one may compute other bytes.
 
@@ -178,7 +182,8 @@ def process_batch(
     wanted = np.array(batch.compute)
     if not batch.retry:
         wanted &= read_status(group, batch.start, stop) == Status.PENDING
-    rows = _compute(job, batch, wanted, isolated, clip_timeout)
+    decoder = partial(decoder_of_this_thread, job, clip_memory) if isolated else None
+    rows = _compute(job, batch, wanted, decoder, clip_timeout)
     # Media that could not be fetched says nothing new about a row: what is stored of it stays.
     fresh = [row if row is not None and row.status != Status.PENDING else None for row in rows]
     # Read as late as can be: what another run has committed in this chunk stays.
@@ -206,7 +211,7 @@ def _compute(
     job: Job,
     batch: Batch,
     wanted: npt.NDArray[np.bool_],
-    isolated: bool,
+    decoder: Callable[[], Decoder] | None,
     clip_timeout: float,
 ) -> list[Row | None]:
     rows: list[Row | None] = []
@@ -220,7 +225,7 @@ def _compute(
             previous = rows[-1]
             rows.append(Row(Status.PENDING, {}, previous.error if previous else ""))
         else:
-            decode = decoder_of_this_thread(job).for_clip(clip_timeout) if isolated else None
+            decode = decoder().for_clip(clip_timeout) if decoder else None
             row = compute_clip(job, clip, decode)
             unreachable = unreachable + 1 if row.status == Status.PENDING else 0
             rows.append(row)

@@ -19,12 +19,22 @@ from emodask.batches import Batch, BatchOutcome, plan_batches, process_batch
 from emodask.clip_features import has_all_media, media_of
 from emodask.cluster import Tasks, current_client, killed_its_workers
 from emodask.errors import EmodaskError, SourceError
-from emodask.isolation import CLIP_TIMEOUT
+from emodask.isolation import CLIP_MEMORY, CLIP_TIMEOUT
 from emodask.job import Job, load_job
+from emodask.memory import (
+    MemoryPlan,
+    Workers,
+    clip_memory,
+    largest_clip,
+    plan_memory,
+    refuse,
+    workers_of,
+)
+from emodask.sources.addresses import is_url
 from emodask.sources.catalogue import Catalogue, Clip, scan
 from emodask.sources.location import StorageOptions, reason
 from emodask.sources.names import CHANNELS
-from emodask.store import Status, StoreAddress, failures, prepare, read_status
+from emodask.store import Status, StoreAddress, existing, failures, prepare, read_status
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -120,6 +130,7 @@ def extract(
     storage_options: StorageOptions | None = None,
     retry_failed: bool = False,
     clip_timeout: float = CLIP_TIMEOUT,
+    on_plan: Callable[[MemoryPlan, Workers], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> ExtractSummary:
     """Compute the features of every clip, batch by batch, into a store.
@@ -144,6 +155,8 @@ def extract(
         Compute failed rows again, and incomplete ones whose media has come since.
     clip_timeout : float
         Seconds that decoding and computing one clip may take on a worker.
+    on_plan : callable, optional
+        Called with the plan of a worker's memory and the workers that it is for, before the start.
     on_progress : callable, optional
         Called with a :class:`Progress` before the start and after every batch.
 
@@ -154,27 +167,42 @@ def extract(
     Raises
     ------
     SourceError, JobError, StoreError
-        Before any work starts.
+        Before any work starts; JobError also if batches need more memory than a worker has.
     ClusterError
-        If the scheduler goes away; what was committed is kept.
+        If a worker has not enough memory for batches of one clip, or the scheduler goes away; what
+        was committed is kept.
     """
     began = time.monotonic()
     job = load_job(job)
     catalogue = scan(sources, storage_options)
     clips = select(job, catalogue)
     address = StoreAddress.of(store, storage_options)
+    client = client or current_client()
+    workers = workers_of(client)
+    # Refused before there is a store, whose batch size cannot be changed any more.
+    there = str(address) if existing(address) is not None else None
+    plan = None if there else _plan(job, address, clips, workers, len(clips))
+    if plan:
+        refuse(plan, workers)
     group = prepare(address, job, clips)
     status = read_status(group)
     has_media = [has_all_media(job, clip) for clip in clips] if retry_failed else ()
     redo = rows_to_compute(status, has_media, retry_failed)
     batches = plan_batches(clips, redo, job.data.batch, retry_failed)
-    client = client or current_client()
+    if batches:
+        if plan is None:
+            to_compute = [clip for clip, wanted in zip(clips, redo, strict=True) if wanted]
+            plan = _plan(job, address, to_compute, workers, len(clips))
+            refuse(plan, workers, there)
+        if on_plan:
+            on_plan(plan, workers)
     work = partial(
         process_batch,
         job,
         address,
         isolated=client is not None,
         clip_timeout=clip_timeout,
+        clip_memory=clip_memory(plan, workers) if plan else CLIP_MEMORY,
         version=emodask.__version__,
     )
     ledger = _Ledger(status, int(redo.sum()))
@@ -199,6 +227,22 @@ def extract(
         missing=_missing(job, clips),
         errors=tuple(ledger.errors),
         stopped=ledger.stopped,
+    )
+
+
+def _plan(
+    job: Job, address: StoreAddress, clips: Sequence[Clip], workers: Workers, rows: int
+) -> MemoryPlan:
+    """The memory of a worker that computes these clips of a store with some rows."""
+    places = [address.url, *(media.folder for media in clips[0].media)]
+    return plan_memory(
+        job,
+        largest_clip(job, clips),
+        min(job.data.batch, rows),
+        threads=workers.threads,
+        isolated=workers.isolated,
+        nanny=workers.nanny,
+        remote=any(is_url(place) for place in places),
     )
 
 

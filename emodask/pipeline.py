@@ -15,6 +15,7 @@ from emodask.extraction import ExtractSummary, Progress, extract
 from emodask.fitting import fit
 from emodask.isolation import CLIP_TIMEOUT
 from emodask.job import Job, load_job
+from emodask.memory import MemoryPlan, Workers
 from emodask.run_record import RunRecorder, record_in
 from emodask.sources.location import StorageOptions
 
@@ -82,6 +83,7 @@ def run(
     storage_options: StorageOptions | None = None,
     retry_failed: bool = False,
     clip_timeout: float = CLIP_TIMEOUT,
+    on_plan: Callable[[MemoryPlan, Workers], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_extracted: Callable[[ExtractSummary], None] | None = None,
     on_fold: Callable[[EvaluationProgress], None] | None = None,
@@ -103,9 +105,9 @@ def run(
         For fsspec.
     retry_failed, clip_timeout
         See :func:`emodask.extract`.
-    on_progress, on_extracted, on_fold, on_fit : callable, optional
-        Told of each batch, of the end of the extraction, of each step of the evaluation, and of
-        the start of the last fit, that of the bundle.
+    on_plan, on_progress, on_extracted, on_fold, on_fit : callable, optional
+        Told of the plan of a worker's memory, of each batch, of the end of the extraction, of each
+        step of the evaluation, and of the start of the last fit, that of the bundle.
     recorder : RunRecorder, optional
         One that the caller has begun; by default this begins one, which writes ``run.json``.
 
@@ -127,6 +129,7 @@ def run(
             storage_options=storage_options,
             retry_failed=retry_failed,
             clip_timeout=clip_timeout,
+            on_plan=recorder.planning(on_plan),
             on_progress=recorder.watching(on_progress),
         )
         recorder.extracted(summary)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from emodask.extraction import ExtractSummary, Progress
+    from emodask.memory import MemoryPlan, Workers
 
 SCHEMA = 1
 NAME = "run.json"
@@ -95,6 +96,7 @@ class RunRecorder:
             "missing": {},
             "figures": None,
             "cluster": None,
+            "memory_plan": None,
             "versions": _versions(),
             "platform": {
                 "system": platform.platform(),
@@ -151,6 +153,18 @@ class RunRecorder:
             "threads": sum(threads.values()),
             "address": redact(str(getattr(client.scheduler, "address", ""))),
         }
+
+    def planning(
+        self, tell: Callable[[MemoryPlan, Workers], None] | None
+    ) -> Callable[[MemoryPlan, Workers], None]:
+        """Take the plan of a worker's memory, and pass it on."""
+
+        def news(plan: MemoryPlan, workers: Workers) -> None:
+            self._facts["memory_plan"] = {"limit": workers.limit, **plan.as_dict()}
+            if tell is not None:
+                tell(plan, workers)
+
+        return news
 
     def watching(self, tell: Callable[[Progress], None] | None) -> Callable[[Progress], None]:
         """Take the news of batches, and pass them on."""

@@ -84,6 +84,7 @@ def extract(
                 storage_options=options,
                 retry_failed=retry_failed,
                 clip_timeout=clip_timeout,
+                on_plan=recorder.planning(reporter.planned),
                 on_progress=recorder.watching(reporter.extract),
             )
             exit_code = recorder.extracted(found)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from emodask.display.log_lines import log_event, reroute_library_logs
+from emodask.display.wording import plan_line
 from emodask.sources.addresses import redact
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from emodask.evaluation.folds import EvaluationProgress
     from emodask.extraction import ExtractSummary
     from emodask.extraction import Progress as ExtractProgress
+    from emodask.memory import MemoryPlan, Workers
     from emodask.models.bundle import Bundle
     from emodask.pipeline import RunResult
     from emodask.prediction import Verdict
@@ -60,6 +62,10 @@ class EventReporter:
             workers=len(client.nthreads()),
             dashboard=redact(client.dashboard_link) if client.dashboard_link else None,
         )
+
+    def planned(self, plan: MemoryPlan, workers: Workers) -> None:
+        """Tell what memory a worker needs, part by part."""
+        log_event("memory.planned", plan_line(plan, workers), limit=workers.limit, **plan.as_dict())
 
     def _progress(self, event: str, done: int, total: int, **facts: Any) -> None:
         now = time.monotonic()

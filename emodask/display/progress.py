@@ -26,7 +26,7 @@ from emodask.display.tables import (
     show_summary,
     show_verdicts,
 )
-from emodask.display.wording import clock
+from emodask.display.wording import clock, plan_line
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from emodask.evaluation.folds import EvaluationProgress
     from emodask.extraction import ExtractSummary
     from emodask.extraction import Progress as ExtractProgress
+    from emodask.memory import MemoryPlan, Workers
     from emodask.models.bundle import Bundle
     from emodask.pipeline import RunResult
     from emodask.prediction import Verdict
@@ -93,6 +94,10 @@ class Reporter:
 
     def connected(self, client: Client | None) -> None:
         """Take where tasks run: lines about it have been printed as it was found."""
+
+    def planned(self, plan: MemoryPlan, workers: Workers) -> None:
+        """Print what memory a worker needs."""
+        self.say(plan_line(plan, workers))
 
     def extract(self, progress: ExtractProgress) -> None:
         """Take the news of a batch."""

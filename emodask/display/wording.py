@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emodask.memory import MemoryPlan, Workers
+
 
 def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
@@ -11,3 +16,15 @@ def clock(seconds: float) -> str:
 
 def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def plan_line(plan: MemoryPlan, workers: Workers) -> str:
+    """The plan of a worker's memory in a line."""
+    from emodask.memory import bytes_text
+
+    limit = f"limit {bytes_text(workers.limit)}" if workers.limit else "no limit"
+    who = "a worker" if plan.isolated else "in this process"
+    return (
+        f"memory plan: {bytes_text(plan.peak)} {who} at batches of {plan.batch} ({limit}), "
+        f"for clips of {plan.clip}"
+    )

@@ -41,6 +41,9 @@ class Family:
         ``compute(decoded, settings, seed)`` turns the decoded media (frames or samples) into one
         float32 array of the declared shape, or raises :class:`~emodask.errors.FeatureError`.
         ``seed`` is a non-negative integer fixed by the job's seed and the clip's name.
+    memory : callable, optional
+        ``memory(settings, count)`` gives the most bytes that ``compute`` takes of its own, for as
+        many decoded gray levels or samples; by default four times those that they take as float32.
     coords : callable, optional
         ``coords(settings)`` gives labels of dimensions: ``{dimension name: sequence of str}``.
     """
@@ -50,6 +53,7 @@ class Family:
     dims: Callable[[Any], Mapping[str, int]]
     decode: Callable[[Any], Mapping[str, Any]]
     compute: Callable[[npt.NDArray[Any], Any, int], npt.NDArray[np.float32]]
+    memory: Callable[[Any, int], int] = field(default=lambda settings, count: 16 * count)
     coords: Callable[[Any], Mapping[str, tuple[str, ...]]] = field(default=lambda settings: {})
 
 

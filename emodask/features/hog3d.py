@@ -392,5 +392,6 @@ FAMILY = Family(
     dims=_dims,
     decode=_decode,
     compute=_compute,
+    memory=lambda settings, count: 4 * count if settings.smooth else 0,
     coords=lambda settings: {"angle": ("azimuth", "polar")},
 )

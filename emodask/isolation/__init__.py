@@ -6,10 +6,17 @@ worker knows exactly which clip did it, starts another, and goes on.
 """
 
 from emodask.isolation.worker_side import (
+    CLIP_MEMORY,
     CLIP_TIMEOUT,
     Decoder,
     close_decoders,
     decoder_of_this_thread,
 )
 
-__all__ = ["CLIP_TIMEOUT", "Decoder", "close_decoders", "decoder_of_this_thread"]
+__all__ = [
+    "CLIP_MEMORY",
+    "CLIP_TIMEOUT",
+    "Decoder",
+    "close_decoders",
+    "decoder_of_this_thread",
+]

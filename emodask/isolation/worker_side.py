@@ -25,7 +25,7 @@ CLIP_TIMEOUT = 300.0
 """Seconds that a clip may take by default: some hundred times what an ordinary one does."""
 
 CLIP_MEMORY = 2 << 30
-"""Bytes that a decoder may allocate beyond what its libraries need."""
+"""Bytes that a decoder may allocate beyond what its libraries need, where a worker has as many."""
 
 _START_TIMEOUT = 180.0
 _TRIES = 2
@@ -194,13 +194,13 @@ _threads = threading.local()
 _decoders: weakref.WeakSet[Decoder] = weakref.WeakSet()
 
 
-def decoder_of_this_thread(job: Job) -> Decoder:
+def decoder_of_this_thread(job: Job, memory: int = CLIP_MEMORY) -> Decoder:
     """The decoder that this thread of a worker keeps from batch to batch."""
     kept: Decoder | None = getattr(_threads, "decoder", None)
-    if kept is None or kept.job != job:
+    if kept is None or (kept.job, kept.memory) != (job, memory):
         if kept is not None:
             kept.close()
-        kept = _threads.decoder = Decoder(job)
+        kept = _threads.decoder = Decoder(job, memory)
         _decoders.add(kept)
     return kept
 

@@ -236,7 +236,7 @@ def _orientation(frame: Any) -> tuple[bool, bool, bool]:
     """
     # Not frame.side_data: the frame would keep what keeps the frame, and so all of a video's frames
     # would stay in memory until Python looks for cycles.
-    data = SideDataContainer(frame).get(Type.DISPLAYMATRIX)
+    data = SideDataContainer(frame).get(Type.DISPLAYMATRIX)  # type: ignore[call-arg]
     if data is None:
         return False, False, False
     a, b, _, c, d, *_ = np.frombuffer(data, np.int32, 9).tolist()

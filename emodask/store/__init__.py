@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emodask.store.address import StoreAddress, attributes, open_group, stored_array
+from emodask.store.address import StoreAddress, attributes, existing, open_group, stored_array
 from emodask.store.layout import (
     Row,
     Status,
@@ -23,6 +23,7 @@ __all__ = [
     "attributes",
     "checksum",
     "describe",
+    "existing",
     "failures",
     "incomplete_reason",
     "missing_modalities",
