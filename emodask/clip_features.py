@@ -134,7 +134,37 @@ def _compute(
         raise FeatureError(f"{name} has shape {values.shape}; expected {expected}")
     if not np.isfinite(values).all():
         raise FeatureError(f"{name} came out with numbers that are not finite")
-    return values
+    return as_stored(values, feature.settings.precision, name)
+
+
+def as_stored(
+    values: npt.NDArray[np.float32], precision: str, name: str = "the feature"
+) -> npt.NDArray[np.float32]:
+    """Round to the numbers that a store of this precision gives back, still as float32.
+
+    Rounded here, and not by the store, they are the same numbers for the checksum, for a row that
+    is read again and for a prediction, which has no store.
+
+    Raises
+    ------
+    FeatureError
+        If a number is too large for the precision.
+
+    Examples
+    --------
+    >>> as_stored(np.array([0.1, 700.3], np.float32), "float16").tolist()
+    [0.0999755859375, 700.5]
+    """
+    if precision == "float32":
+        return values
+    with np.errstate(over="ignore"):
+        kept = values.astype(precision)
+    if not np.isfinite(kept).all():
+        raise FeatureError(
+            f"{name} reaches {np.abs(values).max():.3g}, and {precision} ends at "
+            f'{np.finfo(precision).max:.0f}; precision = "float32" holds it'
+        )
+    return kept.astype(np.float32)
 
 
 def clip_seed(seed: int, clip_id: str) -> int:

@@ -66,14 +66,15 @@ def is_dask(X: object) -> bool:
 
 
 def working_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    """Type that the numbers are computed in: float32 stays, all others become float64.
+    """Type that the numbers are computed in: float32 for float16 and float32, else float64.
 
     Examples
     --------
-    >>> working_dtype("float32").name, working_dtype("uint8").name
-    ('float32', 'float64')
+    >>> working_dtype("float16").name, working_dtype("float32").name, working_dtype("uint8").name
+    ('float32', 'float32', 'float64')
     """
-    return np.dtype(np.float32) if np.dtype(dtype) == np.float32 else np.dtype(np.float64)
+    single = np.dtype(dtype) in (np.float16, np.float32)
+    return np.dtype(np.float32) if single else np.dtype(np.float64)
 
 
 def as_rows(X: Any) -> Any:

@@ -75,7 +75,8 @@ class PartialTucker(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : NumPy or dask array, (n, d1, ..., dk)
-            float32 is computed in float32 with sums in float64; other real types in float64.
+            float16 and float32 are computed in float32 with sums in float64; other real types in
+            float64.
             A dask array is read once in each pass, under the active scheduler.
         y : ignored
 
@@ -118,7 +119,7 @@ class PartialTucker(TransformerMixin, BaseEstimator):
         Returns
         -------
         NumPy or lazy dask array, (n, r1, ..., rk)
-            float32 for float32, else float64; axes that are no modes keep their length.
+            float32 for float16 and float32, else float64; axes that are no modes keep their length.
 
         Raises
         ------

@@ -78,7 +78,7 @@ class ScalarScaler(TransformerMixin, BaseEstimator):
         Returns
         -------
         NumPy or lazy dask array, (n, d1, ..., dk)
-            float32 for float32, else float64.
+            float32 for float16 and float32, else float64.
         """
         check_is_fitted(self)
         X = as_rows(X)

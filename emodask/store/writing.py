@@ -27,7 +27,7 @@ from emodask.store.address import (
     strings,
 )
 from emodask.store.creation import create, sweep
-from emodask.store.layout import CODES, FORMAT, IDENTITY, Row, Status, checksum, specs
+from emodask.store.layout import CODEC, CODES, FORMAT, IDENTITY, Row, Status, checksum, specs
 
 
 def prepare(address: StoreAddress, job: Job, clips: Sequence[Clip]) -> zarr.Group:
@@ -125,6 +125,7 @@ def _skeleton(job: Job, clips: Sequence[Clip], attributes: dict[str, Any]) -> di
             chunks=chunks,
             dtype=str if spec.dtype == "str" else spec.dtype,
             fill_value=spec.fill,
+            compressors=CODEC,
             dimension_names=spec.dims,
             attributes={"description": spec.description},
         )
@@ -171,10 +172,10 @@ def write_batch(group: zarr.Group, start: int, rows: Sequence[Row]) -> None:
     span = slice(start, start + len(rows))
     names = attributes(group)["features"]
     sums = np.zeros(len(rows), np.uint64)
-    stacks = {
-        name: np.full((len(rows), *stored_array(group, name).shape[1:]), np.nan, np.float32)
-        for name in names
-    }
+    stacks = {}
+    for name in names:
+        array = stored_array(group, name)
+        stacks[name] = np.full((len(rows), *array.shape[1:]), np.nan, array.dtype)
     for i, row in enumerate(rows):
         for name, values in row.features.items():
             stacks[name][i] = values
