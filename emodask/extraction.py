@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 import emodask
 from emodask.batches import Batch, BatchOutcome, plan_batches, process_batch
@@ -34,7 +33,16 @@ from emodask.sources.addresses import is_url
 from emodask.sources.catalogue import Catalogue, Clip, scan
 from emodask.sources.location import StorageOptions, reason
 from emodask.sources.names import CHANNELS
-from emodask.store import Status, StoreAddress, existing, failures, prepare, read_status
+from emodask.store import (
+    Status,
+    StoreAddress,
+    existing,
+    failures,
+    prepare,
+    read_status,
+    refresh_status,
+    sweep,
+)
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -188,6 +196,7 @@ def extract(
     status = read_status(group)
     has_media = [has_all_media(job, clip) for clip in clips] if retry_failed else ()
     redo = rows_to_compute(status, has_media, retry_failed)
+    sweep(address, set((np.flatnonzero(redo) // job.data.batch).tolist()))
     batches = plan_batches(clips, redo, job.data.batch, retry_failed)
     if batches:
         if plan is None:
@@ -212,7 +221,7 @@ def extract(
         report(news)
 
     # What this run has left to others may have been committed by them.
-    ledger.update(*_still_pending(group, ledger.status))
+    ledger.update(*refresh_status(group, ledger.status))
     counts = ledger.counts
     return ExtractSummary(
         store=str(address),
@@ -384,14 +393,6 @@ def rows_to_compute(
 
 def _count(status: npt.NDArray[np.uint8]) -> dict[str, int]:
     return {s.name.lower(): int((status == s).sum()) for s in Status}
-
-
-def _still_pending(
-    group: zarr.Group, status: npt.NDArray[np.uint8]
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8]]:
-    """Rows that are pending as far as is known, and what the store says of them now."""
-    rows = np.flatnonzero(status == Status.PENDING)
-    return rows, read_status(group, rows=rows)
 
 
 def _missing(job: Job, clips: Iterable[Clip]) -> dict[str, int]:

@@ -30,6 +30,7 @@ from emodask.store import (
     read_rows,
     read_status,
     specs,
+    sweep,
     verify,
     write_batch,
 )
@@ -265,7 +266,7 @@ def test_what_killed_writers_left_is_swept_when_a_job_goes_on(small_job, tmp_pat
     young = tmp_path / "s.zarr" / "spline" / "1.abc.partial"
     young.write_bytes(b"somebody is at it")
     (tmp_path / "s.zarr" / MARKER).write_text("{}")
-    prepare(address, small_job, CLIPS)
+    sweep(address, {0})
     assert not old.exists()
     assert young.exists()
     assert not (tmp_path / "s.zarr" / MARKER).exists()

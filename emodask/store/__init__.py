@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from emodask.store.address import StoreAddress, attributes, existing, open_group, stored_array
+from emodask.store.creation import sweep
 from emodask.store.layout import (
     Row,
     Status,
@@ -11,7 +12,14 @@ from emodask.store.layout import (
     missing_modalities,
     specs,
 )
-from emodask.store.reading import describe, failures, open_store, read_rows, read_status
+from emodask.store.reading import (
+    describe,
+    failures,
+    open_store,
+    read_rows,
+    read_status,
+    refresh_status,
+)
 from emodask.store.verification import Verification, verify
 from emodask.store.writing import prepare, write_batch
 
@@ -32,8 +40,10 @@ __all__ = [
     "prepare",
     "read_rows",
     "read_status",
+    "refresh_status",
     "specs",
     "stored_array",
+    "sweep",
     "verify",
     "write_batch",
 ]

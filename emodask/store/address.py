@@ -6,7 +6,7 @@ import warnings
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -96,9 +96,14 @@ def _end_quietly(fs: Any) -> None:
 
 def existing(address: StoreAddress) -> dict[str, Any] | None:
     """Attributes of the store that lies there; None if nothing does, or an unfinished creation."""
-    store = address.zarr_store(read_only=True)
+    group = _found(address, "r")
+    return None if group is None else attributes(group)
+
+
+def _found(address: StoreAddress, mode: Literal["r", "r+"]) -> zarr.Group | None:
+    store = address.zarr_store(read_only=mode == "r")
     try:
-        group = zarr.open_group(store, mode="r", zarr_format=3)
+        group = zarr.open_group(store, mode=mode, zarr_format=3)
     except FileNotFoundError:
         if _is_empty(address):
             return None
@@ -118,7 +123,7 @@ def existing(address: StoreAddress) -> dict[str, Any] | None:
         raise StoreError(
             f"{address}: has format {ours.get('format')}, and this emodask reads format {FORMAT}"
         )
-    return ours
+    return group
 
 
 def _is_empty(address: StoreAddress) -> bool:
@@ -144,20 +149,21 @@ def _is_empty(address: StoreAddress) -> bool:
         raise kind(f"{address}: cannot be listed: {reason(error)}") from clean_cause(error)
 
 
-def open_group(address: StoreAddress, mode: str = "r") -> zarr.Group:
-    """Open an existing store as a Zarr group.
+def open_group(address: StoreAddress, mode: Literal["r", "r+"] = "r") -> zarr.Group:
+    """Open an existing store as a Zarr group, in one request.
 
     Raises
     ------
     StoreError
         If there is none, or its creation was never finished.
     """
-    if existing(address) is None:
+    group = _found(address, mode)
+    if group is None:
         raise StoreError(
             f"{address}: there is no store, or its creation was interrupted; "
             "write it with 'emodask extract'"
         )
-    return zarr.open_group(address.zarr_store(mode == "r"), mode=mode, zarr_format=3)  # type: ignore[arg-type]
+    return group
 
 
 def attributes(group: zarr.Group) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +100,16 @@ async def _delete_marker(store: ZarrStore) -> None:
         await store.delete(MARKER)
 
 
-def sweep(address: StoreAddress) -> None:
-    """Remove what processes killed in the middle of a write have left beside the chunks."""
+def sweep(address: StoreAddress, unfinished: Collection[int]) -> None:
+    """Remove what processes killed in the middle of a write have left beside the chunks.
+
+    Parameters
+    ----------
+    address : StoreAddress
+    unfinished : collection of int
+        Batches that are still to be committed: of folders that hold one batch's chunks, only
+        theirs are looked into.
+    """
     store = address.zarr_store()
 
     async def _sweep() -> None:
@@ -111,7 +120,16 @@ def sweep(address: StoreAddress) -> None:
         sync(_sweep())
     if is_url(address.url):
         return
-    for partial in Path(address.url).rglob("*.partial"):
-        with contextlib.suppress(OSError):
-            if time.time() - partial.stat().st_mtime > _STALE_PARTIAL:
-                partial.unlink()
+    mine = {str(number) for number in unfinished}
+    for folder, below, names in os.walk(address.url):
+        if os.path.basename(folder) == "c":  # as Zarr calls what holds the chunks of an array
+            below[:] = mine.intersection(below)
+        for name in names:
+            if name.endswith(".partial"):
+                _remove_if_stale(Path(folder, name))
+
+
+def _remove_if_stale(partial: Path) -> None:
+    with contextlib.suppress(OSError):
+        if time.time() - partial.stat().st_mtime > _STALE_PARTIAL:
+            partial.unlink()

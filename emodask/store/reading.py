@@ -13,12 +13,10 @@ import zarr
 from emodask.sources.location import StorageOptions
 from emodask.store.address import StoreAddress, attributes, open_group, stored_array, strings
 from emodask.store.layout import Row, Status
+from emodask.store.small_chunks import read_small_chunks
 
 if TYPE_CHECKING:
     import xarray
-
-_AT_ONCE = 64
-"""Requests under way at a time for an array of many small chunks."""
 
 
 def read_rows(group: zarr.Group, start: int, stop: int) -> list[Row]:
@@ -44,22 +42,31 @@ def read_rows(group: zarr.Group, start: int, stop: int) -> list[Row]:
 
 
 def read_status(
-    group: zarr.Group,
-    start: int | None = None,
-    stop: int | None = None,
-    rows: npt.NDArray[np.intp] | None = None,
+    group: zarr.Group, start: int | None = None, stop: int | None = None
 ) -> npt.NDArray[np.uint8]:
-    """The commit record of all rows, of those from ``start`` to before ``stop``, or of ``rows``."""
-    return np.asarray(_of_rows(group, "status", slice(start, stop) if rows is None else rows))
+    """The commit record of all rows, or of those from ``start`` up to but without ``stop``."""
+    array = stored_array(group, "status")
+    if start is None and stop is None:
+        return read_small_chunks(array, range(-(-array.shape[0] // array.chunks[0])))
+    return np.asarray(array[slice(start, stop)])
 
 
-def _of_rows(group: zarr.Group, name: str, rows: slice | npt.NDArray[np.intp]) -> Any:
-    """Some rows of an array, from the chunks that hold them alone."""
-    array = stored_array(group, name)
-    if not isinstance(rows, slice) and not len(rows):
-        return np.empty(0, array.dtype)
-    with zarr.config.set({"async.concurrency": _AT_ONCE}):
-        return array[rows] if isinstance(rows, slice) else array.oindex[rows]
+def refresh_status(
+    group: zarr.Group, status: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8]]:
+    """What the store says now of rows that were pending: their chunks' rows, and their status.
+
+    Parameters
+    ----------
+    group : zarr.Group
+    status : ndarray of uint8, shape (n,)
+        Of all rows, as far as is known.
+    """
+    array = stored_array(group, "status")
+    size = array.chunks[0]
+    numbers = np.unique(np.flatnonzero(status == Status.PENDING) // size)
+    rows = (numbers[:, np.newaxis] * size + np.arange(size)).ravel()
+    return rows[rows < len(status)], read_small_chunks(array, numbers.tolist())
 
 
 def failures(
@@ -67,8 +74,13 @@ def failures(
 ) -> list[tuple[str, str]]:
     """Clip and reason of every failed row; ``status`` is that of all rows, if it is known."""
     failed = np.flatnonzero((read_status(group) if status is None else status) == Status.FAILED)
-    names, errors = (_of_rows(group, name, failed) for name in ("clip_id", "error"))
-    return [(str(name), str(error)) for name, error in zip(names, errors, strict=True)]
+    if not failed.size:
+        return []
+    names, errors = (stored_array(group, name).oindex[failed] for name in ("clip_id", "error"))
+    return [
+        (str(name), str(error))
+        for name, error in zip(np.asarray(names), np.asarray(errors), strict=True)
+    ]
 
 
 def describe(

@@ -26,8 +26,11 @@ from emodask.store.address import (
     stored_array,
     strings,
 )
-from emodask.store.creation import create, sweep
+from emodask.store.creation import create
 from emodask.store.layout import CODEC, CODES, FORMAT, IDENTITY, Row, Status, checksum, specs
+
+_IDENTITY_CHUNKS = 256
+"""How many chunks each array of names and labels has at most."""
 
 
 def prepare(address: StoreAddress, job: Job, clips: Sequence[Clip]) -> zarr.Group:
@@ -46,8 +49,6 @@ def prepare(address: StoreAddress, job: Job, clips: Sequence[Clip]) -> zarr.Grou
     if found is None:
         create(address, _skeleton(job, clips, attributes))
         found = existing(address) or {}
-    else:
-        sweep(address)
     if found.get("digest") != attributes["digest"]:
         differing = ", ".join(_differences(found.get("job"), attributes["job"]))
         raise StoreError(
@@ -86,8 +87,14 @@ def _relabelled(group: zarr.Group, clips: Sequence[Clip]) -> Iterator[str]:
 
 def _identity(clips: Sequence[Clip]) -> str:
     """A digest of the names and labels of all rows: with it, they need not be read again."""
-    rows = [[clip.clip_id, *(getattr(clip, code) for code in CODES)] for clip in clips]
-    return hashlib.blake2b(json.dumps(rows).encode(), digest_size=16).hexdigest()
+    state = hashlib.blake2b(digest_size=16)
+    before = "["  # the JSON of one list of all rows, row by row
+    for clip in clips:
+        row = [clip.clip_id, *(getattr(clip, code) for code in CODES)]
+        state.update(f"{before}{json.dumps(row)}".encode())
+        before = ", "
+    state.update(b"]" if clips else b"[]")
+    return state.hexdigest()
 
 
 def _attributes(job: Job, clips: Sequence[Clip]) -> dict[str, Any]:
@@ -114,11 +121,8 @@ def _skeleton(job: Job, clips: Sequence[Clip], attributes: dict[str, Any]) -> di
         attributes={"coordinates": coordinates, "emodask": attributes},
     )
     for spec in specs(job, len(clips)):
-        chunks = (
-            (min(job.data.batch, len(clips)), *spec.shape[1:])
-            if spec.dims[0] == "clip"
-            else spec.shape
-        )
+        rows = _identity_rows(job, len(clips)) if spec.name in IDENTITY else job.data.batch
+        chunks = (min(rows, len(clips)), *spec.shape[1:]) if spec.dims[0] == "clip" else spec.shape
         group.create_array(
             spec.name,
             shape=spec.shape,
@@ -137,13 +141,27 @@ def _skeleton(job: Job, clips: Sequence[Clip], attributes: dict[str, Any]) -> di
     return objects
 
 
+def _identity_rows(job: Job, n_clips: int) -> int:
+    """Rows a chunk of names and labels: a batch, or as many batches as keep the chunks few.
+
+    No batch writes them. In small stores they are chunked as all else is.
+    """
+    batches = -(-n_clips // job.data.batch)
+    return job.data.batch * -(-batches // _IDENTITY_CHUNKS)
+
+
 def _write_identity(group: zarr.Group, job: Job, clips: Sequence[Clip]) -> None:
-    stored_array(group, "clip_id")[:] = np.array([clip.clip_id for clip in clips], dtype=object)
-    for code in CODES:
-        stored_array(group, code)[:] = np.array([getattr(clip, code) for clip in clips], np.int16)
+    step = _identity_rows(job, len(clips)) * _IDENTITY_CHUNKS // 16
+    for start in range(0, len(clips), step):
+        span = slice(start, start + step)
+        some = clips[span]
+        stored_array(group, "clip_id")[span] = np.array([clip.clip_id for clip in some], object)
+        for code in CODES:
+            labels = np.array([getattr(clip, code) for clip in some], np.int16)
+            stored_array(group, code)[span] = labels
     for feature in job.features.values():
-        for dim, labels in family(feature.kind).coords(feature.settings).items():
-            stored_array(group, dim)[:] = np.array(labels, dtype=object)
+        for dim, names in family(feature.kind).coords(feature.settings).items():
+            stored_array(group, dim)[:] = np.array(names, dtype=object)
 
 
 def _differences(stored: Any, given: Any, place: str = "") -> Iterator[str]:
