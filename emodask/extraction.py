@@ -182,9 +182,33 @@ def extract(
     """
     began = time.monotonic()
     job = load_job(job)
-    catalogue = scan(sources, storage_options)
-    clips = select(job, catalogue)
-    address = StoreAddress.of(store, storage_options)
+    clips = select(job, scan(sources, storage_options))
+    summary = extract_clips(
+        job,
+        clips,
+        StoreAddress.of(store, storage_options),
+        client,
+        retry_failed=retry_failed,
+        clip_timeout=clip_timeout,
+        on_plan=on_plan,
+        on_progress=on_progress,
+    )
+    return replace(summary, seconds=time.monotonic() - began)
+
+
+def extract_clips(
+    job: Job,
+    clips: Sequence[Clip],
+    address: StoreAddress,
+    client: Client | None = None,
+    *,
+    retry_failed: bool = False,
+    clip_timeout: float = CLIP_TIMEOUT,
+    on_plan: Callable[[MemoryPlan, Workers], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> ExtractSummary:
+    """What :func:`extract` does once it knows the clips, in row order."""
+    began = time.monotonic()
     client = client or current_client()
     workers = workers_of(client)
     # Refused before there is a store, whose batch size cannot be changed any more.
@@ -198,7 +222,7 @@ def extract(
     redo = rows_to_compute(status, has_media, retry_failed)
     sweep(address, set((np.flatnonzero(redo) // job.data.batch).tolist()))
     batches = plan_batches(clips, redo, job.data.batch, retry_failed)
-    if batches:
+    if redo.any():
         if plan is None:
             to_compute = [clip for clip, wanted in zip(clips, redo, strict=True) if wanted]
             plan = _plan(job, address, to_compute, workers, len(clips))
