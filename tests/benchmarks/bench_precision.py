@@ -12,17 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.bench_extract import SOURCE
-from tests.benchmarks.bench_spline import PINNED
 from tests.benchmarks.bench_storage import real_chunks, rounded
+from tests.benchmarks.measuring import MEDIA, pin
 
 PRECISIONS = ("float32", "keep 20 bits", "float16", "keep 7 bits")
 PROTOCOLS = ("loso", "within-actor")
@@ -102,10 +99,8 @@ def recall(name: str, sources: str, work: Path) -> list[dict[str, Any]]:
 
 def measure(source: Path, work: Path) -> dict[str, Any]:
     """Factors of one real chunk of each feature, and recalls on whole corpora."""
-    from emodask.cluster.threads import pin_threads
     from emodask.sources.synth import synthesize
 
-    pin_threads()
     factors = []
     for name, values in real_chunks(source)[0].items():
         for precision in (*PRECISIONS[1:], "keep 10 bits", "keep 8 bits"):
@@ -127,11 +122,9 @@ def measure(source: Path, work: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Print every comparison as it is made; write all as JSON too where a file is named."""
-    if not PINNED.items() <= os.environ.items():
-        # Libraries read these once, when they are loaded: begin again with them set.
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | PINNED)
+    pin()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--source", type=Path, default=SOURCE, help="folder of RAVDESS zips")
+    parser.add_argument("--source", type=Path, default=MEDIA, help="folder of RAVDESS zips")
     parser.add_argument("--work", type=Path, required=True, help="folder for stores")
     parser.add_argument("--json", type=Path, help="file for all numbers")
     chosen = parser.parse_args()

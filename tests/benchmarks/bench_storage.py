@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,15 +19,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numcodecs.blosc
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 from zarr.storage import LocalStore, MemoryStore
 
-from tests.benchmarks.bench_extract import RATE, SIZE, SOURCE, bare_decode
-from tests.benchmarks.bench_spline import PINNED
+from tests.benchmarks.bench_extract import BATCH, bare_decode
+from tests.benchmarks.measuring import MEDIA, pin
 
-BATCH = 12
+SIZE = {"height": 240, "width": 426, "frames": 50}
+RATE = 22050
 MODES, RANKS = (1, 2, 3, 5), (8, 8, 3, 1)
 
 ZSTD = {f"zstd {level}": ZstdCodec(level=level) for level in (-1, 1, 3, 5, 9)}
@@ -190,9 +190,7 @@ def tucker_pass(values: np.ndarray, folder: Path, repeats: int) -> dict[str, flo
 def measure(source: Path, repeats: int) -> dict[str, Any]:
     """Every case, by turns."""
     zarr.config.set({"async.concurrency": 1, "threading.max_workers": 1})
-    from emodask.cluster.threads import pin_threads
-
-    pin_threads()
+    numcodecs.blosc.set_nthreads(1)
     chunks, videos = real_chunks(source)
     compared = cases(chunks)
     floor = Case("", "", "", np.zeros((BATCH, 1)))
@@ -228,12 +226,9 @@ def show(found: dict[str, Any]) -> None:
 
 def main() -> None:
     """Print tables; write all numbers as JSON too where a file is named."""
-    pinned = {**PINNED, "BLOSC_NTHREADS": "1"}
-    if not pinned.items() <= os.environ.items():
-        # Libraries read these once, when they are loaded: begin again with them set.
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | pinned)
+    pin()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--source", type=Path, default=SOURCE, help="folder of RAVDESS zips")
+    parser.add_argument("--source", type=Path, default=MEDIA, help="folder of RAVDESS zips")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", type=Path, help="file for all numbers")
     chosen = parser.parse_args()
