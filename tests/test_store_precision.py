@@ -16,9 +16,11 @@ import zarr
 import emodask
 from emodask.clip_features import as_stored, compute_clip
 from emodask.errors import FeatureError, JobError, StoreError
+from emodask.evaluation.passes import StoredRows
 from emodask.extraction import extract
 from emodask.fitting import fit
 from emodask.job import digest, parse_job
+from emodask.models.system import reduce
 from emodask.prediction import predict
 from emodask.sources.catalogue import Clip, scan
 from emodask.store import (
@@ -177,10 +179,9 @@ def test_a_prediction_sees_the_numbers_that_training_saw(half_store, corpus, tmp
             np.testing.assert_array_equal(values, stored[name][place].astype(np.float32))
 
     bundle = fit(job, half_store, tmp_path / "bundle")
-    from emodask.evaluation.clips import feature_arrays
-    from emodask.models.system import reduce
-
-    arrays = feature_arrays(half_store, bundle.model.features, np.array([place]))
+    arrays = {
+        name: StoredRows.of(half_store, name, np.array([place])) for name in bundle.model.features
+    }
     expected = bundle.model.predict_proba(reduce(bundle.reducers, arrays))[0]
     verdicts = {v.clip: v for v in predict(tmp_path / "bundle", f"{corpus}/*.zip")}
     assert verdicts[clip.clip_id].error == ""
