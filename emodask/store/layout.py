@@ -21,7 +21,7 @@ CODES = ("actor", "emotion", "intensity", "statement", "repetition", "channel")
 IDENTITY = ("clip_id", *CODES)
 
 # Lossless. Of real HOG3D it leaves 45 %, at half the time of zarr's own zstd level 0 (= 3), which
-# leaves 1 point less; levels 5 and 9 take 4 and 8 times as long for 1 and 2 points more. Shuffles
+# leaves 1 point less; levels 5 and 9 take 4 and 7 times as long for 1 and 2 points more. Shuffles
 # make it larger: half of the numbers are exact zeros, and the rest repeat whole. Blosc with threads
 # gives other bytes at each run. The table is in tests/benchmarks/README.md.
 CODEC = ZstdCodec(level=1)
