@@ -1,6 +1,6 @@
 """What rounding the stored features does to Tucker factors and to the recall of emotions.
 
-Run ``python -m tests.benchmarks.bench_precision [--source FOLDER] --work FOLDER [--json FILE]``.
+Run ``python -m tests.benchmarks.bench_precision [--source FOLDER] [--work FOLDER] [--json FILE]``.
 The folder holds RAVDESS's ``Audio_Speech_Actors_*.zip`` (and ``Video_Speech_Actor_01.zip`` for the
 factors of real video). Emotions in video are judged on synthetic faces, 96 clips of 6 actors: eight
 real clips of one actor are not enough. What is extracted once stays in the work folder; the
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,10 +126,11 @@ def main() -> None:
     pin()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", type=Path, default=MEDIA, help="folder of RAVDESS zips")
-    parser.add_argument("--work", type=Path, required=True, help="folder for stores")
+    parser.add_argument("--work", type=Path, help="folder that keeps the stores; none by default")
     parser.add_argument("--json", type=Path, help="file for all numbers")
     chosen = parser.parse_args()
-    found = measure(chosen.source, chosen.work)
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(chosen.source, chosen.work or Path(folder))
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=1) + "\n")
 
