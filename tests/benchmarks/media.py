@@ -45,7 +45,8 @@ def full_clips(source: Path | None, count: int) -> Iterator[tuple[list[Any], str
         ]
         if not found:
             raise SystemExit(f"{source}: no clip with a video and a wav; pass --source")
-        yield found[:count], f"{len(found[:count])} {what}"
+        taken = found[:count]
+        yield taken, f"{len(taken)} {what if len(taken) > 1 else what.replace('clips', 'clip')}"
 
 
 class Material:
