@@ -38,6 +38,10 @@ def most_tasks(client: Client) -> int:
     return on_scheduler(client).plugins[MostTasks.name].most
 
 
+RELEASED = 1
+"""Tasks whose release may be on its way to the scheduler when others are submitted."""
+
+
 def wait_until(condition, what: str) -> None:
     deadline = time.monotonic() + LIMIT
     while not condition():
@@ -65,9 +69,9 @@ def test_many_items_are_drawn_and_submitted_a_window_at_a_time(client):
         total += outcome
     assert (finished, total) == (1500, 1499 * 1500)
     assert ahead <= window(1)
-    assert 0 < most_tasks(client) <= window(1)
+    assert 0 < most_tasks(client) <= window(1) + RELEASED
     wait_until(lambda: not on_scheduler(client).tasks, "the scheduler has forgotten all tasks")
-    assert not client.futures
+    wait_until(lambda: not client.futures, "the client has forgotten all tasks")
 
 
 def test_the_window_grows_with_the_workers_that_join(client):
@@ -76,11 +80,11 @@ def test_the_window_grows_with_the_workers_that_join(client):
     client.cluster.scale(4)
     deadline = time.monotonic() + LIMIT
     for _ in results:
-        if most_tasks(client) > window(1):
+        if most_tasks(client) > window(1) + RELEASED:
             break
         assert time.monotonic() < deadline, "four workers are given no more than one"
     results.close()
-    assert most_tasks(client) <= window(4)
+    assert most_tasks(client) <= window(4) + RELEASED
 
 
 def test_what_is_given_up_leaves_no_task_and_draws_no_item(client):
@@ -96,7 +100,7 @@ def test_what_is_given_up_leaves_no_task_and_draws_no_item(client):
     with pytest.raises(KeyboardInterrupt):
         results.throw(KeyboardInterrupt)
     wait_until(lambda: not on_scheduler(client).tasks, "the scheduler has forgotten all tasks")
-    assert not client.futures
+    wait_until(lambda: not client.futures, "the client has forgotten all tasks")
     assert len(drawn) <= window(1) + 1
 
 
