@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,13 @@ import emodask
 from emodask.batches import Batch, BatchOutcome, plan_batches, process_batch
 from emodask.clip_features import has_all_media, media_of
 from emodask.cluster import Tasks, current_client, killed_its_workers
-from emodask.errors import EmodaskError, SourceError
+from emodask.errors import SourceError
 from emodask.isolation import CLIP_MEMORY, CLIP_TIMEOUT
 from emodask.job import Job, load_job
+from emodask.ledger import Ledger
+from emodask.ledger import Progress as Progress
 from emodask.memory import (
+    LOOKED_AT,
     MemoryPlan,
     Workers,
     clip_memory,
@@ -31,7 +34,7 @@ from emodask.memory import (
 )
 from emodask.sources.addresses import is_url
 from emodask.sources.catalogue import Catalogue, Clip, scan
-from emodask.sources.location import StorageOptions, reason
+from emodask.sources.location import StorageOptions
 from emodask.sources.names import CHANNELS
 from emodask.store import (
     Status,
@@ -50,22 +53,6 @@ if TYPE_CHECKING:
 
 _FRUITLESS = 3
 """Batches in a row that commit nothing, after which an extraction gives up; more on clusters."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far an extraction is, after each batch.
-
-    ``counts`` has the rows of the whole store by status; ``computed`` those of this run alone.
-    ``failed`` are clips and reasons, ``trouble`` what befell the batch as a whole.
-    """
-
-    total: int
-    counts: Mapping[str, int]
-    computed: int
-    to_compute: int
-    failed: tuple[tuple[str, str], ...] = ()
-    trouble: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -224,8 +211,9 @@ def extract_clips(
     batches = plan_batches(clips, redo, job.data.batch, retry_failed)
     if redo.any():
         if plan is None:
-            to_compute = [clip for clip, wanted in zip(clips, redo, strict=True) if wanted]
-            plan = _plan(job, address, to_compute, workers, len(clips))
+            rows = np.flatnonzero(redo)
+            some = [clips[row] for row in rows[:: 1 + len(rows) // LOOKED_AT].tolist()]
+            plan = _plan(job, address, some, workers, len(clips))
             refuse(plan, workers, there)
         if on_plan:
             on_plan(plan, workers)
@@ -238,7 +226,7 @@ def extract_clips(
         clip_memory=clip_memory(plan, workers) if plan else CLIP_MEMORY,
         version=emodask.__version__,
     )
-    ledger = _Ledger(status, int(redo.sum()))
+    ledger = Ledger(status, int(redo.sum()))
     report = on_progress or (lambda progress: None)
     report(ledger.progress())
     for news in _results(work, batches, client, ledger):
@@ -279,78 +267,11 @@ def _plan(
     )
 
 
-class _Ledger:
-    """What is known of every row, as batches end."""
-
-    def __init__(self, status: npt.NDArray[np.uint8], to_compute: int) -> None:
-        self.status = status
-        self.counts = _count(status)
-        self.to_compute = to_compute
-        self.computed = 0
-        self.errors: list[str] = []
-        self.stopped = ""
-        self.fruitless = 0
-
-    def update(self, rows: slice | npt.NDArray[np.intp], status: npt.ArrayLike) -> None:
-        """Take the status of some rows, and count them anew: them alone."""
-        before, after = _count(self.status[rows]), _count(np.asarray(status))
-        self.counts = {name: n - before[name] + after[name] for name, n in self.counts.items()}
-        self.status[rows] = status
-
-    def progress(
-        self, failed: Sequence[tuple[str, str]] = (), trouble: Sequence[str] = ()
-    ) -> Progress:
-        return Progress(
-            total=len(self.status),
-            counts=dict(self.counts),
-            computed=self.computed,
-            to_compute=self.to_compute,
-            failed=tuple(failed),
-            trouble=tuple(trouble),
-        )
-
-    def committed(self, batch: Batch, outcome: BatchOutcome) -> Progress:
-        """Take the outcome of a batch that ended."""
-        self.update(slice(batch.start, batch.start + len(batch.clips)), outcome.status)
-        self.computed += outcome.computed
-        unreachable = [
-            f"clip {clip.clip_id}: {why}"
-            for clip, why in zip(batch.clips, outcome.unreachable, strict=True)
-            if why
-        ]
-        # Nothing computed and nothing in the way: another run has committed these rows.
-        self.fruitless = self.fruitless + 1 if unreachable and not outcome.computed else 0
-        self.errors += unreachable
-        rows = zip(
-            *(batch.clips, batch.compute, outcome.status, outcome.errors, outcome.unreachable),
-            strict=True,
-        )
-        return self.progress(
-            failed=[
-                (clip.clip_id, error)
-                for clip, wanted, status, error, why in rows
-                if wanted and status == Status.FAILED and not why
-            ],
-            trouble=unreachable,
-        )
-
-    def lost(self, batch: Batch, error: Exception) -> Progress:
-        """Take the error of a batch that committed nothing."""
-        why = (
-            str(error)
-            if isinstance(error, EmodaskError)
-            else f"{type(error).__name__}: {reason(error)}"
-        )
-        self.errors.append(f"{batch}: {why}")
-        self.fruitless += 1
-        return self.progress(trouble=[self.errors[-1]])
-
-
 def _results(
     work: Callable[[Batch], BatchOutcome],
     batches: Iterable[Batch],
     client: Client | None,
-    ledger: _Ledger,
+    ledger: Ledger,
 ) -> Iterator[Progress]:
     """Run all batches; halve those whose workers die; give up where nothing can be committed."""
     tasks: Tasks[Batch, BatchOutcome] = Tasks(work, client, batches)
@@ -413,10 +334,6 @@ def rows_to_compute(
         redo |= status == Status.FAILED
         redo |= (status == Status.INCOMPLETE) & np.asarray(has_media, bool)
     return np.asarray(redo, bool)
-
-
-def _count(status: npt.NDArray[np.uint8]) -> dict[str, int]:
-    return {s.name.lower(): int((status == s).sum()) for s in Status}
 
 
 def _missing(job: Job, clips: Iterable[Clip]) -> dict[str, int]:

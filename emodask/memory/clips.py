@@ -13,7 +13,7 @@ from emodask.sources.addresses import is_url
 from emodask.sources.archive import Member
 from emodask.sources.catalogue import Clip, MediaFile
 
-_LOOKED_AT = 10_000
+LOOKED_AT = 10_000
 """Files whose sizes are compared: more of them, evenly spread, tell no more."""
 
 _READ_AT_MOST = 64 << 20
@@ -63,7 +63,7 @@ def largest_clip(job: Job, clips: Sequence[Clip]) -> ClipShape:
     shape = ClipShape()
     sizes = []
     for modality in job.modalities:
-        files = [media_of(job, clip, modality) for clip in clips[:: 1 + len(clips) // _LOOKED_AT]]
+        files = [media_of(job, clip, modality) for clip in clips[:: 1 + len(clips) // LOOKED_AT]]
         sized = [(size, media) for media in files if media and (size := _size(media))]
         if not sized:
             continue

@@ -23,6 +23,6 @@ FAMILY = Family(
     modality="audio",
     settings=Settings,
     dims=lambda settings: {"number": settings.size},
-    decode=lambda settings: {"rate": 8000},
+    decode=lambda settings: {"rate": 22_050},
     compute=compute,
 )
