@@ -13,8 +13,9 @@ import numpy.typing as npt
 import zarr
 from zarr.buffer.cpu import NDBuffer
 
-from emodask.cluster import run_bag, single_threaded
-from emodask.errors import EmodaskError, EvaluationError
+from emodask.cluster import killed_its_workers, run_bag, single_threaded
+from emodask.errors import ClusterError, EmodaskError, EvaluationError, StoreError
+from emodask.scrubbing import clean_cause
 from emodask.sources.location import reason
 from emodask.store import StoreAddress, open_group, stored_array
 
@@ -111,6 +112,11 @@ class StoredRows:
         for done, (block, result) in enumerate(run_bag(work, blocks, self.client), start=1):
             if isinstance(result, EmodaskError):
                 raise result
+            if killed_its_workers(result):
+                raise ClusterError(
+                    f"{self.address}/{self.name}: every worker that read {block} died; see the "
+                    "workers' logs, or give them more memory"
+                )
             if isinstance(result, Exception):
                 raise EvaluationError(
                     f"{self.address}/{self.name}: {block}: {type(result).__name__}: "
@@ -189,9 +195,17 @@ def _read(
             continue
         start = int(number) * size
         chunk = buffer[: min(size, array.shape[0] - start)]
-        array.get_basic_selection(
-            slice(start, start + len(chunk)), out=NDBuffer.from_numpy_array(chunk)
-        )
+        try:
+            array.get_basic_selection(
+                slice(start, start + len(chunk)), out=NDBuffer.from_numpy_array(chunk)
+            )
+        except EmodaskError:
+            raise
+        except Exception as error:  # each codec has errors of its own
+            raise StoreError(
+                f"{address}/{name}: rows {start} to {start + len(chunk) - 1} cannot be decoded: "
+                f"{reason(error)}; 'emodask verify' finds every such row"
+            ) from clean_cause(error)
         wanted = block.rows[places] - start
         yield (
             block.first + int(places[0]),

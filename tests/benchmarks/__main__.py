@@ -1,7 +1,8 @@
-"""Run all benchmarks one after the other: tables to the terminal, JSON and Markdown to files.
+"""Run benchmarks one after the other: tables to the terminal, JSON and Markdown to files.
 
 Run ``python -m tests.benchmarks [NAME ...] [--json FILE] [--markdown FILE]``; NAME is that of a
-file, such as ``extract`` for ``bench_extract.py``.
+file, such as ``extract`` for ``bench_extract.py``. Without a name all run that take minutes; those
+that take longer, ``precision`` and ``scale``, run where they are named.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tests.benchmarks.report import Table, described
 NAMES = tuple(
     sorted(p.stem.removeprefix("bench_") for p in Path(__file__).parent.glob("bench_*.py"))
 )
+LONG = ("precision", "scale")
 
 
 def run(name: str, folder: Path) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def main() -> int:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in chosen.names or NAMES:
+        for name in chosen.names or [name for name in NAMES if name not in LONG]:
             print(f"\n== {name} ==\n", flush=True)
             found.append(run(name, Path(folder)))
             # After each: what was measured stays if a later one is stopped.
