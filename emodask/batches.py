@@ -11,7 +11,7 @@ import numpy.typing as npt
 import zarr
 
 import emodask
-from emodask.clip_features import compute_clip
+from emodask.clip_rows import compute_clip
 from emodask.errors import ClusterError, StoreError
 from emodask.isolation import CLIP_MEMORY, CLIP_TIMEOUT, Decoder, decoder_of_this_thread
 from emodask.job import Job, digest

@@ -1,85 +1,21 @@
-"""One clip -> its row: read, decode, compute; whatever goes wrong costs that row alone."""
+"""The bytes of one clip's media -> its features: what a decoder process runs."""
 
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from emodask.errors import ClusterError, EmodaskError, FeatureError, UnreachableError
+from emodask.errors import FeatureError
 from emodask.features import Family, family
 from emodask.job import Feature, Job
-from emodask.sources.catalogue import Clip, MediaFile
 from emodask.sources.names import Modality
-from emodask.store import Row, Status, incomplete_reason
-
-
-def media_of(job: Job, clip: Clip, modality: Modality) -> MediaFile | None:
-    """The file that a job reads one modality of a clip from, or None."""
-    return clip.media_for(modality, job.data.video if modality == "video" else job.data.audio)
-
-
-def has_all_media(job: Job, clip: Clip) -> bool:
-    """Whether a clip has a file for every modality of a job."""
-    return all(media_of(job, clip, modality) is not None for modality in job.modalities)
-
 
 Compute = Callable[[Job, str, Modality, bytes], tuple[dict[str, npt.NDArray[np.float32]], int]]
 """What turns bytes into features: :func:`features_of_bytes`, here or in a decoder process."""
-
-
-def compute_clip(job: Job, clip: Clip, compute: Compute | None = None) -> Row:
-    """Read, decode and compute all features of one clip.
-
-    A clip that cannot be computed gives a failed row with the reason; nothing is raised, so that it
-    costs its row and never the batch. Media that cannot be fetched at the moment says nothing about
-    the clip: its row stays pending.
-
-    Parameters
-    ----------
-    job : Job
-    clip : Clip
-    compute : callable, optional
-        In place of :func:`features_of_bytes`, which decodes in this process.
-
-    Raises
-    ------
-    ClusterError
-        If nothing can be computed on this machine.
-    """
-    began = time.perf_counter()
-    features: dict[str, npt.NDArray[np.float32]] = {}
-    missing: list[str] = []
-    fetched: tuple[MediaFile, bytes] | None = None
-    frames = 0
-    for modality in job.modalities:
-        media = media_of(job, clip, modality)
-        if media is None:
-            missing.append(modality)
-            continue
-        try:
-            if fetched is None or fetched[0] != media:  # full-AV: once for both modalities
-                fetched = media, media.read()
-            found, count = (compute or features_of_bytes)(job, clip.clip_id, modality, fetched[1])
-        except ClusterError:
-            raise
-        except UnreachableError as error:
-            return Row(Status.PENDING, {}, _explain(media, error))
-        except Exception as error:
-            return Row(Status.FAILED, {}, _explain(media, error), time.perf_counter() - began)
-        features.update(found)
-        frames = max(frames, count)
-    return Row(
-        status=Status.INCOMPLETE if missing else Status.DONE,
-        features=features,
-        error=incomplete_reason(missing) if missing else "",
-        seconds=time.perf_counter() - began,
-        frames=frames,
-    )
 
 
 def features_of_bytes(
@@ -177,11 +113,3 @@ def clip_seed(seed: int, clip_id: str) -> int:
     """
     text = f"{seed}/{clip_id}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
-
-
-def _explain(media: MediaFile, error: Exception) -> str:
-    """File, stage and reason, without the folders of the machine that this ran on."""
-    text = str(error) if isinstance(error, EmodaskError) else f"{type(error).__name__}: {error}"
-    stage = "computing" if isinstance(error, FeatureError) else "reading"
-    text = text.removeprefix(f"{media}: ").replace(media.folder, "")
-    return f"{media.label}: {stage}: {text}"

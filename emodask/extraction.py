@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 import emodask
 from emodask.batches import Batch, BatchOutcome, plan_batches, process_batch
-from emodask.clip_features import has_all_media, media_of
+from emodask.clip_rows import has_all_media, media_of
 from emodask.cluster import Tasks, current_client, killed_its_workers
 from emodask.errors import SourceError
 from emodask.isolation import CLIP_MEMORY, CLIP_TIMEOUT

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from emodask import batches
 from emodask.batches import plan_batches
-from emodask.clip_features import clip_seed, compute_clip
+from emodask.clip_features import clip_seed
+from emodask.clip_rows import compute_clip
 from emodask.cluster import connect
 from emodask.errors import SourceError, UnreachableError, UsageError
 from emodask.extraction import extract, rows_to_compute

@@ -14,7 +14,8 @@ import pytest
 import zarr
 
 import emodask
-from emodask.clip_features import as_stored, compute_clip
+from emodask.clip_features import as_stored
+from emodask.clip_rows import compute_clip
 from emodask.errors import FeatureError, JobError, StoreError
 from emodask.extraction import extract
 from emodask.fitting import fit

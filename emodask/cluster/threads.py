@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,12 +24,13 @@ def pin_threads(threads: int = 1) -> None:
     """
     import cv2
     import threadpoolctl
-    import zarr
 
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(threads)
     cv2.setNumThreads(threads)
-    zarr.config.set({"threading.max_workers": threads})
+    os.environ["ZARR_THREADING__MAX_WORKERS"] = str(threads)  # which it reads once, when imported
+    if "zarr" in sys.modules:  # decoders do without it
+        sys.modules["zarr"].config.set({"threading.max_workers": threads})
     threadpoolctl.threadpool_limits(threads)
 
 

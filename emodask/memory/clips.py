@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from emodask.clip_features import media_of
+from emodask.clip_rows import media_of
 from emodask.job import Job
 from emodask.sources.addresses import is_url
 from emodask.sources.archive import Member

@@ -173,7 +173,7 @@ def whole(gray: str, job: Any, clips: Sequence[Any], folder: Path) -> Call:
 
 def writing(job: Any, clips: Sequence[Any], folder: Path) -> Call:
     """Commit a batch of computed rows."""
-    from emodask.clip_features import compute_clip
+    from emodask.clip_rows import compute_clip
     from emodask.store import StoreAddress, prepare, write_batch
 
     rows = [compute_clip(job, clip) for clip in clips]

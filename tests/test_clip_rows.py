@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from emodask.clip_features import clip_seed, compute_clip
+from emodask.clip_features import clip_seed
+from emodask.clip_rows import compute_clip
 from emodask.job import load_job
 from emodask.sources.catalogue import scan
 from tests.oracles import frames as frames_oracle
