@@ -41,7 +41,7 @@ class Settings(FamilySettings):
     Examples
     --------
     >>> Settings(knots=20)
-    Settings(rate=22050, knots=20, order=4, noise=0.005)
+    Settings(precision='float32', rate=22050, knots=20, order=4, noise=0.005)
     """
 
     rate: int = Field(default=22050, gt=12_800, le=192_000)
