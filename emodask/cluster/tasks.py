@@ -187,13 +187,34 @@ class Tasks(Generic[Item, Result]):
                 raise _gone(client)
             item, _ = self._under_way.pop(future.key)
             try:
-                outcome = future.exception() if future.status == "error" else future.result()[0]
-            except (OSError, asyncio.CancelledError, concurrent.futures.CancelledError) as error:
-                raise _gone(client) from error
+                outcome = self._outcome(client, future)
             finally:
                 # Not left to its finaliser, where a Ctrl-C would be swallowed.
                 future.release()
             yield item, outcome
+
+    def _outcome(self, client: Client, future: Any) -> Result | Exception:
+        """Fetch what a future has come to.
+
+        A worker may die before it has handed over what it computed. Dask computes that again as
+        soon as there is a worker, which may be never.
+        """
+        alone_since = None
+        while True:
+            try:
+                if future.status == "error":
+                    failed: Exception = future.exception(timeout=_LOOK_EVERY)
+                    return failed
+                (result,) = future.result(timeout=_LOOK_EVERY)
+            except TimeoutError:
+                alone_since = self._look(client, alone_since)
+            except (OSError, asyncio.CancelledError, concurrent.futures.CancelledError) as error:
+                raise _gone(client) from error
+            except Exception:
+                if future.status != "error":  # it failed when it was computed again
+                    raise
+            else:
+                return result
 
     def _look(self, client: Client, alone_since: float | None) -> float | None:
         """See whether the scheduler and any worker are there; since when no worker is, if so."""

@@ -7,12 +7,15 @@ import threading
 import time
 from collections.abc import Iterator
 
+import dask
 import pytest
 from distributed import Client, LocalCluster
 
 from emodask.cluster import Tasks, run_bag
 from emodask.cluster.tasks import window
+from emodask.errors import ClusterError
 from tests.benchmarks.simulated import MostTasks
+from tests.cluster.processes import address, scheduler, worker
 
 LIMIT = 90
 
@@ -173,3 +176,40 @@ def test_an_error_is_an_outcome_and_the_others_go_on(client, here):
     outcomes = dict(run_bag(fails, range(20), None if here else client))
     assert all(outcomes[i] == i for i in range(0, 20, 2))
     assert all(isinstance(outcomes[i], ValueError) for i in range(1, 20, 2))
+
+
+@pytest.mark.parametrize("another_comes", [False, True])
+def test_a_worker_that_dies_with_what_it_has_computed_is_no_reason_to_wait_for_ever(
+    tmp_path, another_comes
+):
+    class DiesOnItsWay:
+        """Ends the process that sends it, the first time."""
+
+        def __init__(self, folder):
+            self.folder = folder
+
+        def __reduce__(self):
+            import os
+            from pathlib import Path
+
+            mark = Path(self.folder, "sent")
+            if not mark.exists():
+                mark.touch()
+                os._exit(1)
+            return Path, (str(mark),)
+
+    folder = str(tmp_path)
+    with (
+        scheduler(tmp_path),
+        worker(tmp_path, "--nanny" if another_comes else "--no-nanny"),
+        Client(address(tmp_path), set_as_default=False) as client,
+        dask.config.set({"emodask.worker-timeout": "60s" if another_comes else "3s"}),
+    ):
+        client.wait_for_workers(1, timeout=LIMIT)
+        found = run_bag(lambda item: DiesOnItsWay(folder), ["only"], client)
+        if another_comes:
+            assert list(found) == [("only", tmp_path / "sent")]
+        else:
+            with pytest.raises(ClusterError, match="no worker for 3s"):
+                list(found)
+    assert (tmp_path / "sent").exists()
