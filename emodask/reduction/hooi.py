@@ -7,6 +7,7 @@ the Gram matrix of the data projected on the other factors, and Gram matrices ad
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -47,6 +48,11 @@ class Projection:
 
     centre: float
     factors: dict[int, Floats]
+
+    @functools.cached_property
+    def column_sums(self) -> dict[int, Floats]:
+        """Of each factor: what it projects a constant on."""
+        return {mode: factor.sum(axis=0) for mode, factor in self.factors.items()}
 
 
 @dataclass(frozen=True)
@@ -251,9 +257,9 @@ def _sweep_slab(slab: Floats, projections: list[Projection], subtracted: float) 
                 projected = project(products[order[1]][index], others)
             else:
                 projected = project(partial, others)
-            grams[mode] = gram(_less_constant(projected, factors, rest, skip=mode), mode)
+            grams[mode] = gram(_less_constant(projected, projection, rest, skip=mode), mode)
             partial = mode_product(partial, factors[mode], mode) if place else products[mode][index]
-        core = _less_constant(partial, factors, rest)
+        core = _less_constant(partial, projection, rest)
         square = float(np.square(core, dtype=np.float64).sum())
         sweeps.append(Sweep(square, tuple(grams[mode] for mode in factors)))
     return sweeps
@@ -269,14 +275,15 @@ def _products(tensor: Floats, factors: Sequence[Floats], mode: int) -> list[Floa
 
 
 def _less_constant(
-    projected: Floats, factors: dict[int, Floats], constant: float, skip: int | None = None
+    projected: Floats, projection: Projection, constant: float, skip: int | None = None
 ) -> Floats:
     """Subtract the projection of a constant tensor on all factors but one."""
     if not constant:
         return projected
-    image = np.array(constant)
-    for axis in range(projected.ndim):
-        sums = factors[axis].sum(axis=0) if axis in factors and axis != skip else np.ones(1)
-        image = np.multiply.outer(image, sums)
-    less: Floats = projected - image.astype(projected.dtype)
+    image, shape = np.array(constant), [1] * projected.ndim
+    for mode in sorted(projection.factors):
+        if mode != skip:
+            image = np.multiply.outer(image, projection.column_sums[mode])
+            shape[mode] = projected.shape[mode]
+    less: Floats = projected - image.astype(projected.dtype).reshape(shape)
     return less
