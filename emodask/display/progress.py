@@ -73,14 +73,14 @@ class Reporter:
             finally:
                 self.bar = None
 
-    def _advance(self, what: str, done: int, total: int, note: str) -> None:
+    def _advance(self, what: str, done: int, total: int, note: str, *, ends: bool = True) -> None:
         now = time.monotonic()
         elapsed = now - self.began
         left = f"{clock(elapsed / done * (total - done))} left" if 0 < done < total else ""
         aside = ", ".join(part for part in (note, left) if part)
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, description=what, completed=done, total=total, note=aside)
-        elif done in (0, total) or now - self.last_line >= EVERY:
+        elif (ends and done in (0, total)) or now - self.last_line >= EVERY:
             self.last_line = now
             count = f": {done}/{total}" if total > 1 else ""
             self.console.print(f"{what}{count}{', ' if aside else ''}{aside}", markup=False)
@@ -97,7 +97,7 @@ class Reporter:
 
     def planned(self, plan: MemoryPlan, workers: Workers) -> None:
         """Print what memory a worker needs."""
-        self.say(plan_line(plan, workers))
+        self.console.print(plan_line(plan, workers), markup=False, highlight=False)
 
     def extract(self, progress: ExtractProgress) -> None:
         """Take the news of a batch."""
@@ -128,7 +128,9 @@ class Reporter:
         if progress.stage == "fold" and progress.total:
             self._advance("evaluate folds", progress.done, progress.total, "")
         elif progress.total > 1 and progress.done:
-            self._advance(f"reduce {progress.feature}", progress.done, progress.total, "")
+            # One of several passes: where each takes moments, a line for each says nothing.
+            what = f"pass over {progress.feature}"
+            self._advance(what, progress.done, progress.total, "", ends=False)
 
     def extracted(self, summary: ExtractSummary) -> None:
         """Print the end of an extraction."""

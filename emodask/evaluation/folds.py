@@ -126,6 +126,12 @@ def run_folds(
     return predictions, refused
 
 
+def _tell_of_pass(
+    tell: Callable[[EvaluationProgress], None], feature: str, done: int, total: int
+) -> None:
+    tell(EvaluationProgress("reduction", done, total, feature))
+
+
 def _fit_reductions(
     job: Job,
     address: StoreAddress,
@@ -140,15 +146,8 @@ def _fit_reductions(
         subsets = [np.searchsorted(clips.rows, task.train) for task in chosen]
         by_feature = {}
         for name in features_used(job):
-            rows = StoredRows.of(
-                address,
-                name,
-                clips.rows,
-                client,
-                lambda done, total, name=name: tell(  # type: ignore[misc]
-                    EvaluationProgress("reduction", done, total, name)
-                ),
-            )
+            on_block = partial(_tell_of_pass, tell, name)
+            rows = StoredRows.of(address, name, clips.rows, client, on_block)
             by_feature[name] = make_reducer(job, name).fit_subsets(rows, subsets)
         return [
             _FittedFold(task, {name: fits[index] for name, fits in by_feature.items()})

@@ -81,8 +81,7 @@ class StoredRows:
         """
         array = stored_array(open_group(address), name)
         shape = (len(rows), *array.shape[1:])
-        size = (array.shards or array.chunks)[0]
-        return cls(address, name, rows, shape, array.dtype, size, client, on_block)
+        return cls(address, name, rows, shape, array.dtype, _chunk_rows(array), client, on_block)
 
     def chunks(self) -> Iterator[tuple[int, npt.NDArray[Any]]]:
         """First row and numbers of every chunk; they hold until the next is asked for."""
@@ -181,12 +180,17 @@ def _reduce(
         return functools.reduce(combine, parts)
 
 
+def _chunk_rows(array: zarr.Array[Any]) -> int:
+    """Rows of what is read at once."""
+    return int((array.shards or array.chunks)[0])
+
+
 def _read(
     address: StoreAddress, name: str, block: _Block
 ) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     """First row and numbers of every chunk of a block, all read into one buffer."""
     array: zarr.Array[Any] = stored_array(open_group(address), name)
-    size = (array.shards or array.chunks)[0]
+    size = _chunk_rows(array)
     chunk_of_row = block.rows // size
     buffer = np.empty((min(size, array.shape[0]), *array.shape[1:]), array.dtype)
     for number in np.unique(chunk_of_row):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,14 @@ from typing import Any
 import numpy as np
 
 from tests.benchmarks import report
-from tests.benchmarks.measuring import Taken, peak_in_own_process, timed
+from tests.benchmarks.bench_tucker import planted
+from tests.benchmarks.measuring import (
+    Taken,
+    begin_peak,
+    peak_in_own_process,
+    resident,
+    timed,
+)
 
 JOB: dict[str, Any] = {
     "name": "reduction",
@@ -29,21 +36,6 @@ JOB: dict[str, Any] = {
 }
 FOLDS_PER_READ = 4
 MEMORY_BEYOND_CHUNKS = 64
-
-
-def planted(shape: tuple[int, ...], ranks: dict[int, int]) -> Iterator[np.ndarray]:
-    """Clips without end, most of whose variance lies in a few subspaces: float32, positive."""
-    rng = np.random.default_rng(0)
-    factors = {
-        axis: np.linalg.qr(rng.normal(size=(shape[axis], rank)))[0].astype(np.float32)
-        for axis, rank in ranks.items()
-    }
-    core = [ranks.get(axis, size) for axis, size in enumerate(shape)]
-    while True:
-        clip = 4 * rng.standard_normal(core, dtype=np.float32)
-        for axis, factor in factors.items():
-            clip = np.moveaxis(np.tensordot(clip, factor, axes=(axis, 1)), -1, axis)
-        yield np.abs(clip + 0.1 * rng.standard_normal(shape, dtype=np.float32))
 
 
 def write_store(folder: Path, clips: int, actors: int) -> None:
@@ -59,7 +51,7 @@ def write_store(folder: Path, clips: int, actors: int) -> None:
     prepare(address, job, names)
     group = open_group(address, "r+")
     shape = next(spec.shape for spec in specs(job, clips) if spec.name == "hog3d")[1:]
-    made = planted(shape, {0: 8, 1: 8, 2: 3, 4: 1})
+    made = map(np.abs, planted(shape, signal=4, noise=0.1))  # as histograms are
     for start in range(0, clips, job.data.batch):
         count = min(job.data.batch, clips - start)
         rows = [Row(Status.DONE, {"hog3d": next(made)}) for _ in range(count)]
@@ -115,15 +107,12 @@ class Work:
 
 def added_memory(chosen: argparse.Namespace) -> None:
     """Print the memory in MiB that a row of the table needs above what the process held."""
-    from tests.benchmarks.bench_tucker import resident_mb
-
     work = Work(chosen.folder)
-    work.rows.rows.setflags(write=False)
     next(iter(work.rows.chunks()))  # imports and codecs are not the fit's
-    Path("/proc/self/clear_refs").write_text("5")
-    before = resident_mb("VmRSS")
+    begin_peak()
+    before = resident("VmRSS")
     getattr(work, chosen.memory_of)()
-    print(resident_mb("VmHWM") - before)
+    print(resident("VmHWM") - before)
 
 
 def measure(chosen: argparse.Namespace) -> report.Report:

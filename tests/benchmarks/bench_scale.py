@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.benchmarks.measuring import ROOT
+from tests.benchmarks.measuring import ROOT, begin_peak, resident
 from tests.benchmarks.simulated import (
     MostTasks,
     SimulatedClips,
@@ -33,12 +33,6 @@ from tests.cluster.processes import address, scheduler, worker
 WORKERS = 2
 LARGE, LARGE_BATCH = 1_000_000, 120
 """From how many clips on batches are larger by default, so that a run ends within minutes."""
-
-
-def memory(pid: int, key: str) -> float:
-    """Memory of a process in MB: ``VmRSS`` now, ``VmHWM`` at its peak (Linux)."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
 
 
 def cpu(process: psutil.Process) -> float:
@@ -56,10 +50,10 @@ class Watched:
         }
         for some in self.processes.values():
             for process in some:
-                Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # peaks count from here
+                begin_peak(process.pid)
         self.cpu = {name: sum(map(cpu, some)) for name, some in self.processes.items()}
         self.rss = {
-            name: [memory(process.pid, "VmRSS") for process in some]
+            name: [resident("VmRSS", process.pid) for process in some]
             for name, some in self.processes.items()
         }
 
@@ -69,7 +63,7 @@ class Watched:
             name: {
                 "cpu": sum(map(cpu, some)) - self.cpu[name],
                 "mb": max(
-                    memory(process.pid, "VmHWM") - before
+                    resident("VmHWM", process.pid) - before
                     for process, before in zip(some, self.rss[name], strict=True)
                 ),
             }

@@ -11,9 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
+from tests.benchmarks.measuring import begin_peak, resident
 
 SHAPE = (48, 71, 10, 9, 2)
 RANKS = [8, 8, 3, 1]
@@ -21,30 +24,28 @@ MODES = [1, 2, 3, 5]
 ROWS_PER_CHUNK = 12
 
 
-def low_rank_plus_noise(n_clips: int) -> np.ndarray:
-    """Clips whose planted subspaces carry most of the variance, float32, (n_clips, *SHAPE)."""
+def planted(shape: tuple[int, ...], signal: float, noise: float) -> Iterator[np.ndarray]:
+    """Clips without end, float32, most of whose variance lies in ``RANKS`` of their ``MODES``."""
     rng = np.random.default_rng(0)
-    ranks = [SHAPE[axis] for axis in range(len(SHAPE))]
+    core = list(shape)
     factors = {}
     for rank, mode in zip(RANKS, MODES, strict=True):
-        ranks[mode - 1] = rank
-        basis = np.linalg.qr(rng.normal(size=(SHAPE[mode - 1], rank)))[0]
+        core[mode - 1] = rank
+        basis = np.linalg.qr(rng.normal(size=(shape[mode - 1], rank)))[0]
         factors[mode - 1] = basis.astype(np.float32)
-    clips = np.empty((n_clips, *SHAPE), np.float32)
-    for clip in clips:
-        part = 15 * rng.standard_normal(ranks, dtype=np.float32)
+    while True:
+        clip = signal * rng.standard_normal(core, dtype=np.float32)
         for axis, factor in factors.items():
-            part = np.moveaxis(np.tensordot(part, factor, axes=(axis, 1)), -1, axis)
-        rng.standard_normal(dtype=np.float32, out=clip)
-        clip *= 0.3
-        clip += part
+            clip = np.moveaxis(np.tensordot(clip, factor, axes=(axis, 1)), -1, axis)
+        yield clip + noise * rng.standard_normal(shape, dtype=np.float32)
+
+
+def low_rank_plus_noise(n_clips: int) -> np.ndarray:
+    """Clips whose planted subspaces carry most of the variance, float32, (n_clips, *SHAPE)."""
+    clips = np.empty((n_clips, *SHAPE), np.float32)
+    for clip, made in zip(clips, planted(SHAPE, signal=15, noise=0.3), strict=False):
+        clip[:] = made
     return clips
-
-
-def resident_mb(key: str) -> float:
-    """Resident memory of the process in MB: ``VmRSS`` now, ``VmHWM`` at its peak (Linux)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
 
 
 def measure(which: str, folder: Path) -> None:
@@ -62,8 +63,8 @@ def measure(which: str, folder: Path) -> None:
         from tensorly.decomposition import partial_tucker
     else:
         from emodask.reduction import PartialTucker, TensorReducer
-    Path("/proc/self/clear_refs").write_text("5")  # peak memory counts from here
-    before = resident_mb("VmRSS")
+    begin_peak()
+    before = resident("VmRSS")
     start, start_cpu = time.perf_counter(), time.process_time()
     if which == "tensorly":
         _, errors = partial_tucker(clips, RANKS, modes=MODES)
@@ -76,7 +77,7 @@ def measure(which: str, folder: Path) -> None:
     found = {
         "seconds": time.perf_counter() - start,
         "cpu": time.process_time() - start_cpu,
-        "added_mb": resident_mb("VmHWM") - before,
+        "added_mb": resident("VmHWM") - before,
         "error": error,
         "sweeps": sweeps,
     }

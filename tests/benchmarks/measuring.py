@@ -99,26 +99,31 @@ def peak_memory(call: Call) -> float:
     What earlier calls have left with the allocator counts: a process of its own measures best.
     """
     call()  # what is compiled or cached once is no memory of the call
-    files = [Path("/proc/self")]
-    files += [Path(f"/proc/{child.pid}") for child in psutil.Process().children(recursive=True)]
-    for file in files:
-        (file / "clear_refs").write_text("5")  # sets the peak back to what is held now
+    processes = [os.getpid()]
+    processes += [child.pid for child in psutil.Process().children(recursive=True)]
+    for process in processes:
+        begin_peak(process)
     call()
-    return sum(_field(file / "status", "VmHWM") for file in files)
+    return sum(resident("VmHWM", process) for process in processes)
+
+
+def begin_peak(process: int | None = None) -> None:
+    """Set a process's peak memory back to what it holds now; by default this one's (Linux)."""
+    Path(f"/proc/{process or os.getpid()}/clear_refs").write_text("5")
+
+
+def resident(key: str, process: int | None = None) -> float:
+    """Resident memory in MiB: ``VmRSS`` now, ``VmHWM`` at the peak; by default here (Linux)."""
+    status = Path(f"/proc/{process or os.getpid()}/status")
+    lines = status.read_text(encoding="ascii", errors="replace").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
 
 
 def peak_of(processes: Iterable[int]) -> float | None:
     """Most memory in MiB that the largest of some running processes has held (Linux)."""
     if sys.platform != "linux":
         return None
-    files = [Path(f"/proc/{process}/status") for process in processes]
-    return max(_field(file, "VmHWM") for file in files)
-
-
-def _field(status: Path, name: str) -> float:
-    """A line of a process's status, in MiB."""
-    lines = status.read_text(encoding="ascii", errors="replace").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
+    return max(resident("VmHWM", process) for process in processes)
 
 
 def peak_in_own_process(module: str, row: str, arguments: Sequence[str]) -> float | None:
