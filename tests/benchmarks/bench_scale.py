@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +22,7 @@ from pathlib import Path
 import psutil
 
 from tests.benchmarks.measuring import ROOT, begin_peak, resident
+from tests.benchmarks.report import WIDTH
 from tests.benchmarks.simulated import (
     MostTasks,
     SimulatedClips,
@@ -150,8 +152,8 @@ def curve(sizes: list[int], batch: int | None, folder: Path) -> list[dict]:
     """Measure each size, print its rows, and resume it when all but a hundredth is done."""
     rows = []
     print(
-        "    clips  batch  prepare s   run s  µs/clip  ms/batch  most tasks | CPU µs/clip:  driver "
-        "scheduler  workers | MB above start: driver scheduler worker"
+        "                     seconds    tasks   CPU, µs a clip      MB above the start\n"
+        "    clips batch  prepare    run at most driver sched. work   driver sched. worker"
     )
     for n_clips in sizes:
         size = batch or (LARGE_BATCH if n_clips >= LARGE else 12)
@@ -164,26 +166,25 @@ def curve(sizes: list[int], batch: int | None, folder: Path) -> list[dict]:
         rows.append({"all": row, "resume": again})
         asked = ", ".join(f"{count} {name}" for name, count in sorted(again["requests"].items()))
         taken = again["taken"]
-        print(
-            f"{'resume':>9}  {forgotten} batches left: {again['prepared']:.1f} s until they are "
-            f"handed out, {again['computing']:.1f} s to the end; asked for: {asked}; driver "
-            f"+{taken['driver']['mb']:.0f} MB, CPU {taken['driver']['cpu']:.1f} s",
-            flush=True,
+        line = (
+            f"resumed with {forgotten} batches left: {again['prepared']:.1f} s until they are "
+            f"handed out, {again['computing']:.1f} s to the end; driver "
+            f"+{taken['driver']['mb']:.0f} MB, CPU {taken['driver']['cpu']:.1f} s; it asked for "
+            f"{asked}"
         )
+        print(textwrap.indent(textwrap.fill(line, WIDTH - 10), " " * 10), flush=True)
     return rows
 
 
 def show(row: dict) -> None:
     """Print one row of the table."""
     n_clips, taken = row["clips"], row["taken"]
-    batches = -(-n_clips // row["batch"])
     each = [1e6 * taken[name]["cpu"] / n_clips for name in ("driver", "scheduler", "workers")]
     more = [taken[name]["mb"] for name in ("driver", "scheduler", "workers")]
     print(
-        f"{n_clips:9}  {row['batch']:5}  {row['prepared']:9.1f}  {row['computing']:6.1f}  "
-        f"{1e6 * row['computing'] / n_clips:7.0f}  {1e3 * row['computing'] / batches:8.1f}  "
-        f"{row['most_tasks']:10} | {'':12} {each[0]:7.0f}  {each[1]:8.0f}  {each[2]:7.0f} | "
-        f"{'':15}{more[0]:7.0f}  {more[1]:8.0f}  {more[2]:5.0f}",
+        f"{n_clips:9} {row['batch']:5} {row['prepared']:8.1f} {row['computing']:6.1f} "
+        f"{row['most_tasks']:7} {each[0]:6.0f} {each[1]:6.0f} {each[2]:4.0f}   "
+        f"{more[0]:6.0f} {more[1]:6.0f} {more[2]:6.0f}",
         flush=True,
     )
 
