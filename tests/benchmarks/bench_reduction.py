@@ -107,8 +107,12 @@ class Work:
 
 def added_memory(chosen: argparse.Namespace) -> None:
     """Print the memory in MiB that a row of the table needs above what the process held."""
+    from emodask.cluster import run_bag
+
     work = Work(chosen.folder)
-    next(iter(work.rows.chunks()))  # imports and codecs are not the fit's
+    # Libraries and codecs are not the fit's.
+    next(iter(work.rows.chunks()))
+    list(run_bag(abs, [0], None))
     begin_peak()
     before = resident("VmRSS")
     getattr(work, chosen.memory_of)()
