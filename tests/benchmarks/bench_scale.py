@@ -9,6 +9,7 @@ their own, started anew for each row. Memory is a process's peak above what it h
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import subprocess
@@ -60,15 +61,20 @@ class Watched:
         }
 
     def taken(self) -> dict[str, dict[str, float]]:
-        """CPU seconds of all, and MB above the start of the largest, by name."""
+        """CPU seconds of all, and peak MB above the start of the largest, by name."""
+        peaks = self.more("VmHWM")
         return {
-            name: {
-                "cpu": sum(map(cpu, some)) - self.cpu[name],
-                "mb": max(
-                    resident("VmHWM", process.pid) - before
-                    for process, before in zip(some, self.rss[name], strict=True)
-                ),
-            }
+            name: {"cpu": sum(map(cpu, some)) - self.cpu[name], "mb": peaks[name]}
+            for name, some in self.processes.items()
+        }
+
+    def more(self, key: str) -> dict[str, float]:
+        """MB of memory above the start of the largest, by name."""
+        return {
+            name: max(
+                resident(key, process.pid) - before
+                for process, before in zip(some, self.rss[name], strict=True)
+            )
             for name, some in self.processes.items()
         }
 
@@ -79,8 +85,9 @@ def run_once(n_clips: int, batch: int, folder: Path, where: str) -> dict:
     from emodask.extraction import extract_clips
     from emodask.store import StoreAddress
 
-    moments = []
+    moments, growth = [], []
     clips, job = SimulatedClips(n_clips), simulated_job(batch)
+    importlib.import_module("emodask.media")  # the memory of libraries is not the clips'
     with connect(where) as client:
         client.register_plugin(MostTasks())
         client.register_plugin(SimulateOnWorker())
@@ -92,6 +99,8 @@ def run_once(n_clips: int, batch: int, folder: Path, where: str) -> dict:
             def progress(news) -> None:
                 if not moments:
                     moments.append((time.monotonic(), dict(requests)))
+                if news.computed * 10 >= n_clips * (len(growth) + 1):
+                    growth.append(watched.more("VmRSS")["scheduler"])
 
             began = time.monotonic()
             summary = extract_clips(
@@ -112,6 +121,7 @@ def run_once(n_clips: int, batch: int, folder: Path, where: str) -> dict:
         "requests": moments[0][1],
         "most_tasks": most,
         "taken": taken,
+        "growth": growth,
     }
 
 
@@ -184,9 +194,10 @@ def show(row: dict) -> None:
     print(
         f"{n_clips:9} {row['batch']:5} {row['prepared']:8.1f} {row['computing']:6.1f} "
         f"{row['most_tasks']:7} {each[0]:6.0f} {each[1]:6.0f} {each[2]:4.0f}   "
-        f"{more[0]:6.0f} {more[1]:6.0f} {more[2]:6.0f}",
-        flush=True,
+        f"{more[0]:6.0f} {more[1]:6.0f} {more[2]:6.0f}"
     )
+    tenths = " ".join(f"{mb:.0f}" for mb in row["growth"])
+    print(f"          scheduler at each tenth of the way: {tenths} MB", flush=True)
 
 
 def main() -> None:
