@@ -212,6 +212,17 @@ def test_page_says_that_the_headline_model_was_picked_among_others(page):
     assert "of mlp, the best of 2 models by this very figure, under" in page
 
 
+def test_page_states_leakage_as_one_number_with_its_interval(metrics, page):
+    assert "Leakage" not in page
+    metrics["leakage"] = {"mlp": {"difference": 0.315, "ci95": [0.25, 0.38]}}
+    text = " ".join(_Page(render_report(metrics)).text).replace("\u2060", "")
+    assert "Leakage: 31.5 points (95\u00a0% interval 25.0–38.0)" in text
+    assert "Leakage, the difference: +31.5 points." in text
+    assert "+25.0 to +38.0" in text
+    metrics["leakage"]["mlp"] = {"difference": -0.02, "ci95": None}
+    assert "shows no advantage for mlp" in render_report(metrics)
+
+
 def test_page_warns_of_intervals_over_few_actors(metrics, page):
     warning = "cannot show how much people differ"
     assert warning not in page
