@@ -22,6 +22,7 @@ COMMANDS = [
     "evaluate",
     "fit",
     "predict",
+    "compare",
     "run",
     "synth",
     "demo",

@@ -56,6 +56,17 @@ class Outcome:
         columns = np.searchsorted([CODES[name] for name in self.emotions], self.predicted)
         return self.probability[np.arange(len(self)), columns]
 
+    def take(self, at: npt.NDArray[np.intp]) -> Outcome:
+        """Some of the clips, in the order of their places."""
+        return Outcome(
+            self.clip_id[at],
+            self.actor[at],
+            self.true[at],
+            self.predicted[at],
+            self.probability[at],
+            self.emotions,
+        )
+
     def counts(
         self, emotions: Sequence[str] | None = None
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:

@@ -16,18 +16,7 @@ from emodask.evaluation.outcome import Outcome, describe
 from emodask.evaluation.outcome import leakages as computed_leakages
 from emodask.evaluation.paired import paired_differences
 from emodask.evaluation.permutation import permutation_control
-
-
-def fabricated(skill: float, n_actors: int = 6, takes: int = 2, seed: int = 0) -> Outcome:
-    """Clips of a model that is right with probability ``skill``, and says so."""
-    rng = np.random.default_rng(seed)
-    actor = np.repeat(np.arange(1, n_actors + 1), 8 * takes)
-    true = np.tile(np.arange(1, 9), n_actors * takes)
-    predicted = np.where(rng.random(len(true)) < skill, true, rng.integers(1, 9, len(true)))
-    probability = np.full((len(true), 8), 0.2 / 7)
-    probability[np.arange(len(true)), predicted - 1] = 0.8
-    names = np.array([f"clip-{i:03d}" for i in range(len(true))])
-    return Outcome(names, actor, true, predicted, probability, EMOTIONS)
+from tests.evaluation.fabricated import fabricated
 
 
 def test_paired_intervals_equal_a_bootstrap_that_scores_each_draw_of_both():
