@@ -23,6 +23,7 @@ COMMANDS = [
     "fit",
     "predict",
     "compare",
+    "leaderboard",
     "run",
     "synth",
     "demo",

@@ -1,4 +1,4 @@
-"""Commands on results of runs: compare."""
+"""Commands on results of runs: compare, leaderboard."""
 
 from __future__ import annotations
 
@@ -59,3 +59,31 @@ def compare(
         from emodask.display.results import show_comparison
 
         show_comparison(make_console(), found)
+
+
+@app.command(
+    rich_help_panel="Results",
+    epilog="Example: emodask leaderboard 'results/*' --out leaderboard.html",
+)
+def leaderboard(
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUNS", help="Runs, folders of runs or globs; paths or URLs."),
+    ],
+    out: Annotated[
+        str, typer.Option(metavar="PAGE", help="Path or URL of the HTML page to write.")
+    ] = "leaderboard.html",
+    storage_option: StorageOption = None,
+) -> None:
+    """Put many runs side by side: a table here, and one page that needs nothing but itself.
+
+    One row for each run and model, sorted by the UAR under loso; leaky protocols come last and are
+    named so. Exits with 1 if a run had to be left out.
+    """
+    from emodask.display.results import show_leaderboard
+    from emodask.evaluation.leaderboard import leaderboard
+
+    board = leaderboard(runs, out, storage_options=storage_options(storage_option))
+    show_leaderboard(make_console(), board, out)
+    if board.skipped:
+        raise typer.Exit(1)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from emodask.evaluation.findings import p_text, points, points_interval
-from emodask.evaluation.results import percent
+from emodask.evaluation.results import interval_text, percent
+from emodask.sources.addresses import redact
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from emodask.evaluation.compare import Change, Comparison
+    from emodask.evaluation.leaderboard import Leaderboard
 
 _PLAIN: dict[str, Any] = {"markup": False, "soft_wrap": False}
 
@@ -86,3 +88,59 @@ def verdict(found: Comparison) -> str:
 
 def _equals(text: str) -> str:
     return text if text.startswith("<") else f"= {text}"
+
+
+def show_leaderboard(console: Console, board: Leaderboard, page: str | None) -> None:
+    """Print as many protocols as fit beside the systems, and name the others."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    room = max(console.width, 60) - 46
+    shown: list[tuple[str, str]] = []
+    unseen: list[str] = []
+    for name, independent in board.protocols[1:]:
+        heading = name.replace("-", "-\n", 1) + ("" if independent else "\n(leaky)")
+        width = max(4, *map(len, heading.split("\n"))) + 2
+        if width > room:
+            unseen.append(name)
+            continue
+        shown.append((name, heading))
+        room -= width
+    caption = "percent; UAR with its 95 % interval over actors; * speaker-adapted"
+    if unseen:
+        caption += f"; on the page too: {', '.join(unseen)}"
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("run: model", overflow="fold", min_width=16)
+    first = board.protocols[0]
+    leaky = "" if first[1] else " (leaky)"
+    table.add_column(Text(f"{first[0]}{leaky}"), justify="right", no_wrap=True)
+    for _, heading in shown:
+        table.add_column(Text(heading), justify="right", no_wrap=True)
+    for rank, entry in enumerate(board.entries, start=1):
+        row = entry.scores.get(first[0])
+        interval = f" [{interval_text(row.uar_ci95)}]" if row and row.uar_ci95 else ""
+        mark = {"speaker-adapted": "*", "control": " (control)"}.get(entry.kind, "")
+        cells = [
+            str(rank),
+            f"{entry.run}: {entry.model}{mark}",
+            (percent(row.uar) if row else "–") + interval,
+        ]
+        for name, _ in shown:
+            other = entry.scores.get(name)
+            cells.append(percent(other.uar) if other else "–")
+        table.add_row(*(Text(cell) for cell in cells))
+    console.print(table)
+    console.print(caption, **_PLAIN)
+    if board.mixed:
+        console.print(
+            "note: not all rows were tested on the same clips, actors and emotions; the page says "
+            "which",
+            **_PLAIN,
+        )
+    for _, why in board.skipped:
+        console.print(f"left out: {why}", **_PLAIN)
+    console.print(board.headline, **_PLAIN)
+    if page is not None:
+        console.print(f"page: {redact(page)}", markup=False, soft_wrap=True)
