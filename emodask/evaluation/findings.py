@@ -175,3 +175,47 @@ def checks(metrics: Mapping[str, Any]) -> list[Check]:
                 )
             )
     return found
+
+
+def calibration_sentence(check: Check) -> str:
+    """Say what an expected calibration error means; empty where there is none.
+
+    Examples
+    --------
+    >>> row = Row("loso", True, "mlp")
+    >>> calibration_sentence(Check(row, ece=0.35, confidence=0.85, accuracy=0.5))[:52]
+    'mlp is overconfident: it states 85.0 % on average an'
+    """
+    if check.ece is None or check.confidence is None or check.accuracy is None:
+        return ""
+    gap = check.confidence - check.accuracy
+    bias = "overconfident" if gap > 0 else "too modest"
+    judged = f"is {bias}" if abs(gap) >= 0.02 else "is about as sure as it is right"
+    return (
+        f"{check.row.model} {judged}: it states {percent(check.confidence, ' %')} on average and "
+        f"is right in {percent(check.accuracy, ' %')}. Its expected calibration error is "
+        f"{percent(check.ece)} points: so far is what it states from how often it is right, on "
+        "average over clips."
+    )
+
+
+def control_sentence(check: Check) -> str:
+    """Say what the control shows; empty where there is none.
+
+    Examples
+    --------
+    >>> row = Row("loso", True, "mlp", uar=0.5)
+    >>> control_sentence(Check(row, shuffled=0.124, shuffled_high=0.142, p_value=0.0009))[:46]
+    'With labels shuffled within each actor the ver'
+    """
+    if check.shuffled is None or check.p_value is None:
+        return ""
+    equals = p_text(check.p_value)
+    sentence = (
+        f"With labels shuffled within each actor the verdicts of {check.row.model} reach "
+        f"{percent(check.shuffled, ' %')}, and up to {percent(check.shuffled_high, ' %')} in 95 % "
+        f"of shuffles (p {equals if equals.startswith('<') else '= ' + equals})"
+    )
+    if check.p_value <= 0.05:
+        return sentence + ": its figure is not luck, nor knowledge of the speaker alone."
+    return sentence + ": its figure may be luck, or knowledge of the speaker alone."

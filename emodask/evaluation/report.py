@@ -9,8 +9,13 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from emodask.errors import EvaluationError
+from emodask.evaluation.actor_figure import per_actor_figure
 from emodask.evaluation.figures import confusion_figure, per_emotion_figure
 from emodask.evaluation.findings import (
+    Check,
+    calibration_sentence,
+    checks,
+    control_sentence,
     leakage_sentence,
     leakages,
     p_text,
@@ -20,6 +25,7 @@ from emodask.evaluation.findings import (
 from emodask.evaluation.metrics import N_DRAWS
 from emodask.evaluation.outcome import HONEST, LEAKY
 from emodask.evaluation.protocols import actor_ranges
+from emodask.evaluation.reliability_figure import reliability_figure
 from emodask.evaluation.results import (
     Row,
     headline,
@@ -76,6 +82,10 @@ class Pictures:
     caption: str
     confusion: str
     per_emotion: str
+    per_actor: str = ""
+    reliability: str = ""
+    check: Check | None = None
+    mistakes: tuple[Mapping[str, Any], ...] = ()
 
 
 def _counted(number: int | None, noun: str) -> str:
@@ -113,6 +123,7 @@ def _pictures(metrics: Mapping[str, Any], row: Row) -> Pictures:
     summary = metrics["protocols"][row.protocol]["models"][row.model]
     caption = f"{row.model} under {row.protocol}"
     emotions = list(summary["per_emotion"])
+    actors, stated = summary.get("per_actor"), summary.get("calibration")
     # The figures escape the text in them: their markup may pass as it is.
     return Pictures(
         caption=caption,
@@ -122,6 +133,16 @@ def _pictures(metrics: Mapping[str, Any], row: Row) -> Pictures:
         per_emotion=Markup(
             per_emotion_figure(summary["per_emotion"], f"Scores of each emotion, {caption}")
         ),
+        per_actor=Markup(
+            per_actor_figure(actors, row.uar, row.chance, f"UAR of each actor, {caption}")
+            if actors
+            else ""
+        ),
+        reliability=Markup(
+            reliability_figure(stated["bins"], f"Reliability diagram, {caption}") if stated else ""
+        ),
+        check=next((check for check in checks(metrics) if check.row == row), None),
+        mistakes=tuple(summary.get("mistakes", ())),
     )
 
 
@@ -196,6 +217,8 @@ def page_template(name: str) -> Template:
         points_interval=points_interval,
         p_value=p_text,
         unbroken=_unbroken,
+        calibration=calibration_sentence,
+        control=control_sentence,
     )
     return environment.get_template(name)
 
@@ -243,6 +266,7 @@ def render_report(metrics: Mapping[str, Any]) -> str:
         best_pictures=_pictures(metrics, best) if best else None,
         other_pictures=[_pictures(metrics, row) for row in others if row.uar is not None],
         views=views,
+        checks=checks(metrics),
         leakages=leaks,
         leakage_sentence=leakage_sentence(leaks[0]) if leaks else "",
         honest_name=HONEST,
@@ -255,6 +279,7 @@ def render_report(metrics: Mapping[str, Any]) -> str:
         settings=[(k, v) for k, v in _flat(job) if k not in ("name", "description")],
         versions=metrics.get("versions") or {},
         created=metrics.get("created", ""),
+        command=metrics.get("command", ""),
         digest=metrics.get("digest", ""),
     )
 
