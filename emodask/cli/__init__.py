@@ -12,10 +12,12 @@ from emodask.cli import jobs, media, download, stores, models, results  # noqa: 
 from emodask.cli.app import app
 from emodask.cli.endings import run_command, wants_log_json
 from emodask.cli.options import LOG_JSON
+from emodask.command_line import typed
 
 __all__ = ["app", "main"]
 
 
 def main() -> None:
     """Run the command line; :mod:`emodask.cli.endings` says how it ends."""
-    run_command(app, wants_log_json(sys.argv[1:], LOG_JSON))
+    with typed(sys.argv[1:]):
+        run_command(app, wants_log_json(sys.argv[1:], LOG_JSON))

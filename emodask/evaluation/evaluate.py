@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import emodask
+from emodask.command_line import command_line
 from emodask.emotions import emotion_name
 from emodask.errors import EvaluationError
 from emodask.evaluation.clips import Clips, usable_clips
@@ -168,6 +169,7 @@ def _metrics(
         "leakage": leakages(outcomes, seed),
         "job": job.settings(),
         "digest": digest(job.settings()),
+        "command": command_line(),
         "versions": {
             "emodask": emodask.__version__,
             "python": platform.python_version(),
