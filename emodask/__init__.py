@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emodask.errors import EmodaskError as EmodaskError
+    from emodask.evaluation.compare import compare as compare
     from emodask.evaluation.evaluate import evaluate as evaluate
     from emodask.extraction import extract as extract
     from emodask.features.hog3d import hog3d as hog3d
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "EmodaskError": "emodask.errors:EmodaskError",
     "PartialTucker": "emodask.reduction:PartialTucker",
+    "compare": "emodask.evaluation.compare:compare",
     "evaluate": "emodask.evaluation.evaluate:evaluate",
     "extract": "emodask.extraction:extract",
     "fit": "emodask.fitting:fit",

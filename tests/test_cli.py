@@ -22,6 +22,8 @@ COMMANDS = [
     "evaluate",
     "fit",
     "predict",
+    "compare",
+    "leaderboard",
     "run",
     "synth",
     "demo",

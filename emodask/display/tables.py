@@ -178,6 +178,7 @@ def show_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
 
 def show_evaluation(console: Console, metrics: dict[str, Any], report: str) -> None:
     """Print the table of an evaluation and where its report is."""
+    from emodask.evaluation.findings import leakage_line
     from emodask.evaluation.results import headline
     from emodask.evaluation.terminal import terminal_table
 
@@ -187,6 +188,8 @@ def show_evaluation(console: Console, metrics: dict[str, Any], report: str) -> N
             console.print(f"{name} did not run: {entry['not_run']}", markup=False)
         for note in entry.get("notes", ()):
             console.print(f"{name}: {note}", markup=False)
+    if leaked := leakage_line(metrics):
+        console.print(leaked, markup=False)
     console.print(headline(metrics), markup=False)
     console.print(f"report: {redact(report)}/index.html", **_PLAIN)
 

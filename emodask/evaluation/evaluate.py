@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import emodask
+from emodask.command_line import command_line
 from emodask.emotions import emotion_name
 from emodask.errors import EvaluationError
 from emodask.evaluation.clips import Clips, usable_clips
 from emodask.evaluation.folds import EvaluationProgress, FoldTask, Prediction, run_folds
-from emodask.evaluation.metrics import summarise
+from emodask.evaluation.outcome import Outcome, describe, leakages
 from emodask.evaluation.protocols import PROTOCOLS, Split, split
 from emodask.evaluation.report import write_report
 from emodask.job import Job, digest, load_job
@@ -129,6 +130,7 @@ def _metrics(
     for prediction in predictions:
         by_model[prediction.protocol, prediction.model].append(prediction)
     protocols: dict[str, Any] = {}
+    outcomes: dict[tuple[str, str], Outcome] = {}
     for name in job.evaluation.protocols:
         about = PROTOCOLS[name]
         entry: dict[str, Any] = {
@@ -151,20 +153,23 @@ def _metrics(
         for model in job.models:
             parts = by_model[name, model]
             at = np.array([place[int(row)] for part in parts for row in part.rows])
-            predicted = np.concatenate([part.predicted for part in parts])
-            entry["models"][model] = summarise(
-                clips.emotion[at],
-                predicted,
+            outcomes[name, model] = Outcome(
+                clips.clip_id[at],
                 clips.actor[at],
+                clips.emotion[at],
+                np.concatenate([part.predicted for part in parts]).astype(np.int64),
+                np.concatenate([part.probability for part in parts]),
                 emotions,
-                seed,
             )
+            entry["models"][model] = describe(outcomes[name, model], seed)
             entry["models"][model]["features"] = list(model_features(job, model))
     failed = failures(open_group(address))
     return {
         "protocols": protocols,
+        "leakage": leakages(outcomes, seed),
         "job": job.settings(),
         "digest": digest(job.settings()),
+        "command": command_line(),
         "versions": {
             "emodask": emodask.__version__,
             "python": platform.python_version(),

@@ -2,80 +2,19 @@
 
 from __future__ import annotations
 
-import html
-import io
-import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from emodask.evaluation.drawing import BAR, INK, MARK, SHADE, box, new_figure, svg, write
 
-INK = "#010203"
-"""Stands for the page's text colour: written as ``currentColor``, so dark pages stay legible."""
-SHADE = "#1c6cb0"
 WHITE_TEXT_FROM = 0.85
 """Share of a cell's shade above which white text has more contrast than the page's own."""
 
 SCORES = (("recall", "recall"), ("precision", "precision"), ("f1", "F1"))
 """Key and label of each score, in the order of their columns."""
-
-RECALL_BAR: dict[str, Any] = {"facecolor": SHADE, "alpha": 0.75, "edgecolor": "none"}
-PRECISION_MARK: dict[str, Any] = {
-    "color": "#d55e00",
-    "marker": "D",
-    "markersize": 5.5,
-    "markeredgewidth": 0,
-    "linestyle": "none",
-    "clip_on": False,
-}
-"""Okabe & Ito's vermilion: apart from :data:`SHADE` for colour-blind readers, and in shape."""
-
-
-def _new_figure(width: float, height: float) -> Figure:
-    """Make a transparent figure of its own, in inches, outside pyplot's global state."""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), facecolor="none")
-    FigureCanvasSVG(figure)
-    return figure
-
-
-def _write(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:
-    """Put text at data coordinates, never read as mathematics."""
-    settings = {"color": INK, "fontsize": 10, "va": "center", "parse_math": False, **style}
-    axes.text(x, y, text, **settings)
-
-
-def _box(axes: Axes, x: float, y: float, width: float, height: float, **style: Any) -> None:
-    """Draw a rectangle from its lower corner in data coordinates."""
-    from matplotlib.patches import Rectangle
-
-    axes.add_artist(Rectangle((x, y), width, height, clip_on=False, **style))
-
-
-def _svg(figure: Figure, title: str) -> str:
-    """Render to an SVG element for inline use: own ids, the page's ink and font, an ARIA name."""
-    import matplotlib
-
-    buffer = io.BytesIO()
-    # Text stays text: it is small, searchable, and takes the page's font. Ids hash the title, so
-    # figures on one page do not share them.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": title}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    drawing = buffer.getvalue().decode("utf-8")
-    drawing = drawing[drawing.index("<svg") :]
-    global_parts = r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->"
-    drawing = re.sub(global_parts, "", drawing, flags=re.DOTALL)
-    drawing = re.sub(r' id="[^"]*_\d+"', "", drawing).replace(INK, "currentColor")
-    drawing = re.sub(r' (width|height)="[\d.]+pt"', "", drawing, count=2)
-    name = html.escape(title)
-    return drawing.replace("<svg", f'<svg role="img" aria-label="{name}"', 1)
 
 
 def confusion_figure(
@@ -109,30 +48,30 @@ def confusion_figure(
     totals = counts.sum(axis=1)
     shares = counts / np.maximum(totals, 1)[:, None]
     left, right, top, width, height = 1.05, 0.2, 0.65, 0.56, 0.47
-    figure = _new_figure(left + k * width + right, top + k * height)
+    figure = new_figure(left + k * width + right, top + k * height)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set_xlim(-0.5 - left / width, k - 0.5 + right / width)
     axes.set_ylim(k - 0.5, -0.5 - top / height)
     for i, row in enumerate(emotions):
-        _write(axes, -0.65, i - 0.13, row, ha="right")
+        write(axes, -0.65, i - 0.13, row, ha="right")
         noun = "clip" if totals[i] == 1 else "clips"
-        _write(axes, -0.65, i + 0.2, f"{totals[i]} {noun}", ha="right", fontsize=8, alpha=0.75)
-        _write(axes, i - 0.2, -0.6, row, va="bottom", rotation=35, rotation_mode="anchor")
+        write(axes, -0.65, i + 0.2, f"{totals[i]} {noun}", ha="right", fontsize=8, alpha=0.75)
+        write(axes, i - 0.2, -0.6, row, va="bottom", rotation=35, rotation_mode="anchor")
         for j in range(k):
             share = float(shares[i, j])
             # A faint ground keeps empty cells visible on any page colour.
             face, edge = (SHADE, 0.05 + 0.95 * share), SHADE if i == j else "none"
-            _box(axes, j - 0.46, i - 0.46, 0.92, 0.92, facecolor=face, edgecolor=edge, lw=0.8)
+            box(axes, j - 0.46, i - 0.46, 0.92, 0.92, facecolor=face, edgecolor=edge, lw=0.8)
             if counts[i, j]:
                 ink = "#ffffff" if share >= WHITE_TEXT_FROM else INK
                 style: dict[str, Any] = {"ha": "center", "color": ink}
                 weight = "bold" if i == j else "normal"
-                _write(axes, j, i - 0.11, f"{100 * share:.0f}", fontweight=weight, **style)
-                _write(axes, j, i + 0.23, str(counts[i, j]), fontsize=7.5, alpha=0.75, **style)
+                write(axes, j, i - 0.11, f"{100 * share:.0f}", fontweight=weight, **style)
+                write(axes, j, i + 0.23, str(counts[i, j]), fontsize=7.5, alpha=0.75, **style)
     for y, axis_name in ((-1.03, "predicted →"), (-0.72, "true ↓")):
-        _write(axes, -0.65, y, axis_name, ha="right", fontsize=8, alpha=0.75)
-    return _svg(figure, title)
+        write(axes, -0.65, y, axis_name, ha="right", fontsize=8, alpha=0.75)
+    return svg(figure, title)
 
 
 def per_emotion_figure(
@@ -161,28 +100,28 @@ def per_emotion_figure(
     """
     k = len(per_emotion)
     row_height = 0.36
-    figure = _new_figure(5.53, 0.85 + row_height * k)
+    figure = new_figure(5.53, 0.85 + row_height * k)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set_xlim(-0.47, 1.88)
     axes.set_ylim(k - 0.5 + 0.35 / row_height, -0.5 - 0.5 / row_height)
     for share in (0, 0.25, 0.5, 0.75, 1):
         axes.plot([share, share], [-0.5, k - 0.5], color=INK, alpha=0.15, lw=0.8, clip_on=False)
-        _write(axes, share, k - 0.1, f"{100 * share:.0f}", ha="center", fontsize=8, alpha=0.75)
-    _write(axes, -0.06, k - 0.1, "percent", ha="right", fontsize=8, alpha=0.75)
-    _box(axes, 1.14, -1.62, 0.08, 0.54, **RECALL_BAR)
-    axes.plot([1.41], [-1.35], **PRECISION_MARK)
+        write(axes, share, k - 0.1, f"{100 * share:.0f}", ha="center", fontsize=8, alpha=0.75)
+    write(axes, -0.06, k - 0.1, "percent", ha="right", fontsize=8, alpha=0.75)
+    box(axes, 1.14, -1.62, 0.08, 0.54, **BAR)
+    axes.plot([1.41], [-1.35], **MARK)
     for x, (key, label) in zip((1.18, 1.41, 1.61), SCORES, strict=True):
-        _write(axes, x, -0.8, label, ha="center", fontsize=8)
+        write(axes, x, -0.8, label, ha="center", fontsize=8)
         for i, scores in enumerate(per_emotion.values()):
             value = scores[key]
-            _write(axes, x, i, "–" if value is None else f"{100 * value:.0f}", ha="center")
-    _write(axes, 1.78, -0.8, "clips", ha="center", fontsize=8)
+            write(axes, x, i, "–" if value is None else f"{100 * value:.0f}", ha="center")
+    write(axes, 1.78, -0.8, "clips", ha="center", fontsize=8)
     for i, (name, scores) in enumerate(per_emotion.items()):
-        _write(axes, -0.06, i, name, ha="right")
-        _write(axes, 1.78, i, str(scores["support"]), ha="center", alpha=0.75)
+        write(axes, -0.06, i, name, ha="right")
+        write(axes, 1.78, i, str(scores["support"]), ha="center", alpha=0.75)
         if (recall := scores["recall"]) is not None:
-            _box(axes, 0, i - 0.27, recall, 0.54, **RECALL_BAR)
+            box(axes, 0, i - 0.27, recall, 0.54, **BAR)
         if (precision := scores["precision"]) is not None:
-            axes.plot([precision], [i], **PRECISION_MARK)
-    return _svg(figure, title)
+            axes.plot([precision], [i], **MARK)
+    return svg(figure, title)

@@ -36,13 +36,41 @@ def _positions(codes: npt.ArrayLike, emotions: Sequence[str], what: str) -> npt.
     return found
 
 
-def _actor_confusions(
+def actor_confusions(
     true: npt.ArrayLike,
     predicted: npt.ArrayLike,
     actors: npt.ArrayLike,
     emotions: Sequence[str],
-) -> Counts:
-    """Confusion counts of each actor, (n_actors, n_emotions, n_emotions)."""
+) -> tuple[npt.NDArray[Any], Counts]:
+    """Count clips by actor, true emotion and predicted emotion.
+
+    Parameters
+    ----------
+    true, predicted : (n,) int arrays
+        RAVDESS emotion codes.
+    actors : (n,) int array
+        Actor code of each clip.
+    emotions : sequence of k str
+        Names of the emotions evaluated; they order rows and columns.
+
+    Returns
+    -------
+    actors : (n_actors,) array
+        Those who are present, ascending.
+    counts : (n_actors, k, k) int64 array
+        The confusion matrix of each.
+
+    Raises
+    ------
+    EvaluationError
+        For no clips, arrays of different lengths, or a code that is none of ``emotions``.
+
+    Examples
+    --------
+    >>> people, counts = actor_confusions([3, 5, 3], [3, 3, 3], [7, 7, 9], ["happy", "angry"])
+    >>> people.tolist(), counts.tolist()
+    ([7, 9], [[[1, 0], [1, 0]], [[1, 0], [0, 0]]])
+    """
     shapes = [np.shape(a) for a in (true, predicted, actors)]
     if len(set(shapes)) != 1 or len(shapes[0]) != 1:
         raise EvaluationError(
@@ -59,7 +87,7 @@ def _actor_confusions(
     present, actor = np.unique(np.asarray(actors), return_inverse=True)
     counts = np.zeros((len(present), len(emotions), len(emotions)), dtype=np.int64)
     np.add.at(counts, (actor, rows, columns), 1)
-    return counts
+    return present, counts
 
 
 def confusion_matrix(
@@ -88,7 +116,7 @@ def confusion_matrix(
     >>> confusion_matrix([3, 3, 5], [3, 5, 5], ["happy", "angry"]).tolist()
     [[1, 1], [0, 1]]
     """
-    return _actor_confusions(true, predicted, np.zeros(np.shape(true)), emotions).sum(axis=0)
+    return actor_confusions(true, predicted, np.zeros(np.shape(true)), emotions)[1].sum(axis=0)
 
 
 def _ratio(numerator: Any, denominator: Any) -> Scores:
@@ -191,18 +219,48 @@ METRICS: dict[str, Callable[[npt.NDArray[Any]], Scores]] = {
 }
 
 
+def resampled(
+    actor_counts: npt.NDArray[Any], seed: int = 0, n_draws: int = N_DRAWS
+) -> npt.NDArray[Any]:
+    """Pool the counts of actors drawn with replacement: (n_actors, ...) to (n_draws, ...).
+
+    Each draw takes as many actors as there are. Drawing actors is a multinomial weighting of
+    them, hence one matrix product for all draws. The same seed and number of actors give the same
+    draws: two systems on the same actors are compared draw by draw.
+    """
+    n_actors = len(actor_counts)
+    rng = np.random.default_rng(seed)
+    weights = rng.multinomial(n_actors, np.full(n_actors, 1 / n_actors), size=n_draws)
+    return np.tensordot(weights, actor_counts, axes=1)
+
+
+def interval_of(draws: npt.NDArray[Any]) -> tuple[float, float] | None:
+    """Percentile 95 % interval of draws, ignoring undefined ones; None if all are.
+
+    Examples
+    --------
+    >>> interval_of(np.array([0.5, np.nan, 0.5]))
+    (0.5, 0.5)
+    """
+    defined = draws[~np.isnan(draws)]
+    if not len(defined):
+        return None
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(defined, [tail, 1 - tail])
+    return float(low), float(high)
+
+
 def bootstrap_intervals(
-    actor_confusions: npt.NDArray[Any], seed: int = 0, n_draws: int = N_DRAWS
+    actor_counts: npt.NDArray[Any], seed: int = 0, n_draws: int = N_DRAWS
 ) -> dict[str, tuple[float, float] | None]:
     """Percentile 95 % intervals by bootstrap over actors (Efron, Ann. Statist. 7:1, 1979).
 
     Clips of one actor are not independent, so actors are drawn, not clips: each draw takes as
-    many actors as there are, with replacement, and pools their confusion counts. Drawing actors
-    is a multinomial weighting of them, hence one matrix product for all draws.
+    many actors as there are, with replacement, and pools their confusion counts.
 
     Parameters
     ----------
-    actor_confusions : (n_actors, k, k) array
+    actor_counts : (n_actors, k, k) array
         Confusion counts of each actor.
     seed : int
         Fixes the draws.
@@ -223,18 +281,10 @@ def bootstrap_intervals(
     >>> bootstrap_intervals(same[:1])["uar"] is None
     True
     """
-    n_actors = len(actor_confusions)
-    if n_actors < 2:
+    if len(actor_counts) < 2:
         return dict.fromkeys(METRICS)
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(n_actors, np.full(n_actors, 1 / n_actors), size=n_draws)
-    pooled = np.tensordot(weights, actor_confusions, axes=1)
-    tail = (1 - CONFIDENCE) / 2
-    intervals: dict[str, tuple[float, float] | None] = {}
-    for name, metric in METRICS.items():
-        low, high = np.quantile(metric(pooled), [tail, 1 - tail])
-        intervals[name] = (float(low), float(high))
-    return intervals
+    pooled = resampled(actor_counts, seed, n_draws)
+    return {name: interval_of(metric(pooled)) for name, metric in METRICS.items()}
 
 
 def _json_float(value: Any) -> float | None:
@@ -266,8 +316,8 @@ def summarise(
     -------
     dict
         ``uar``, ``accuracy``, ``macro_f1``, each with ``..._ci95`` (``[low, high]`` or None),
-        ``per_emotion`` and ``confusion``, of plain Python numbers. A precision, recall or F1
-        that nothing defines is None.
+        ``per_emotion``, ``per_actor`` and ``confusion``, of plain Python numbers. A precision,
+        recall or F1 that nothing defines is None.
 
     Raises
     ------
@@ -280,7 +330,7 @@ def summarise(
     >>> found["uar"], found["per_emotion"]["angry"]["recall"], found["confusion"]
     (0.75, 0.5, [[2, 0], [1, 1]])
     """
-    counts = _actor_confusions(true, predicted, actors, emotions)
+    people, counts = actor_confusions(true, predicted, actors, emotions)
     confusion = counts.sum(axis=0)
     intervals = bootstrap_intervals(counts, seed)
     summary: dict[str, Any] = {}
@@ -304,6 +354,12 @@ def summarise(
             "support": int(support),
         }
         for name, p, r, f, support in columns
+    }
+    summary["per_actor"] = {
+        str(actor): {"uar": float(u), "accuracy": float(a), "clips": int(clips)}
+        for actor, u, a, clips in zip(
+            people, uar(counts), accuracy(counts), counts.sum(axis=(1, 2)), strict=True
+        )
     }
     summary["confusion"] = confusion.tolist()
     return summary

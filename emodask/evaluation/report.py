@@ -6,12 +6,26 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emodask.errors import EvaluationError
+from emodask.evaluation.actor_figure import per_actor_figure
 from emodask.evaluation.figures import confusion_figure, per_emotion_figure
+from emodask.evaluation.findings import (
+    Check,
+    calibration_sentence,
+    checks,
+    control_sentence,
+    leakage_sentence,
+    leakages,
+    p_text,
+    points,
+    points_interval,
+)
 from emodask.evaluation.metrics import N_DRAWS
+from emodask.evaluation.outcome import HONEST, LEAKY
 from emodask.evaluation.protocols import actor_ranges
+from emodask.evaluation.reliability_figure import reliability_figure
 from emodask.evaluation.results import (
     Row,
     headline,
@@ -26,6 +40,9 @@ from emodask.evaluation.results import (
 from emodask.scrubbing import clean_cause
 from emodask.sources.folder import Folder
 from emodask.sources.location import reason
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 PAGE = "index.html"
 MAX_FAILURES = 100
@@ -65,6 +82,10 @@ class Pictures:
     caption: str
     confusion: str
     per_emotion: str
+    per_actor: str = ""
+    reliability: str = ""
+    check: Check | None = None
+    mistakes: tuple[Mapping[str, Any], ...] = ()
 
 
 def _counted(number: int | None, noun: str) -> str:
@@ -102,6 +123,7 @@ def _pictures(metrics: Mapping[str, Any], row: Row) -> Pictures:
     summary = metrics["protocols"][row.protocol]["models"][row.model]
     caption = f"{row.model} under {row.protocol}"
     emotions = list(summary["per_emotion"])
+    actors, stated = summary.get("per_actor"), summary.get("calibration")
     # The figures escape the text in them: their markup may pass as it is.
     return Pictures(
         caption=caption,
@@ -111,6 +133,16 @@ def _pictures(metrics: Mapping[str, Any], row: Row) -> Pictures:
         per_emotion=Markup(
             per_emotion_figure(summary["per_emotion"], f"Scores of each emotion, {caption}")
         ),
+        per_actor=Markup(
+            per_actor_figure(actors, row.uar, row.chance, f"UAR of each actor, {caption}")
+            if actors
+            else ""
+        ),
+        reliability=Markup(
+            reliability_figure(stated["bins"], f"Reliability diagram, {caption}") if stated else ""
+        ),
+        check=next((check for check in checks(metrics) if check.row == row), None),
+        mistakes=tuple(summary.get("mistakes", ())),
     )
 
 
@@ -126,6 +158,12 @@ def _contrast(metrics: Mapping[str, Any]) -> str:
     return (
         f"Under the leaky protocol {row.protocol} the same figure is {percent(row.uar, ' %')}: "
         f"{leaky_reason(row.protocol, entry)}. It says nothing about new people."
+        + "".join(
+            f" Leakage, the difference: {points(one.difference)} points."
+            for one in leakages(metrics)
+            if honest and (row.protocol, honest.protocol) == (LEAKY, HONEST)
+            if one.model == row.model == honest.model
+        )
     )
 
 
@@ -160,6 +198,31 @@ def _data_sentence(data: Mapping[str, Any]) -> str:
     return text + "."
 
 
+def page_template(name: str) -> Template:
+    """A template of this package, with the filters that pages share; all text is escaped."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    folder = resources.files("emodask.evaluation")
+    environment = Environment(
+        loader=FunctionLoader(lambda file: folder.joinpath(file).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=percent,
+        interval=interval_text,
+        points=points,
+        points_interval=points_interval,
+        p_value=p_text,
+        unbroken=_unbroken,
+        calibration=calibration_sentence,
+        control=control_sentence,
+    )
+    return environment.get_template(name)
+
+
 def render_report(metrics: Mapping[str, Any]) -> str:
     """Write the page.
 
@@ -181,17 +244,10 @@ def render_report(metrics: Mapping[str, Any]) -> str:
     >>> "one actor" in page, "&lt;demo&gt;" in page, "<demo>" in page
     (True, True, False)
     """
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(percent=percent, interval=interval_text, unbroken=_unbroken)
-    source = resources.files("emodask.evaluation").joinpath("report.html.jinja")
-    template = environment.from_string(source.read_text(encoding="utf-8"))
-
+    template = page_template("report.html.jinja")
     views = list(_protocol_views(metrics))
     best = headline_row(metrics)
+    leaks = leakages(metrics)
     others = [v.rows[0] for v in views if not best or v.name != best.protocol]
     data = metrics.get("data") or {}
     failures = list(data.get("failures") or ())
@@ -210,6 +266,11 @@ def render_report(metrics: Mapping[str, Any]) -> str:
         best_pictures=_pictures(metrics, best) if best else None,
         other_pictures=[_pictures(metrics, row) for row in others if row.uar is not None],
         views=views,
+        checks=checks(metrics),
+        leakages=leaks,
+        leakage_sentence=leakage_sentence(leaks[0]) if leaks else "",
+        honest_name=HONEST,
+        leaky_name=LEAKY,
         n_draws=N_DRAWS,
         data_sentence=_data_sentence(data) if data else "",
         failures=shown,
@@ -218,6 +279,7 @@ def render_report(metrics: Mapping[str, Any]) -> str:
         settings=[(k, v) for k, v in _flat(job) if k not in ("name", "description")],
         versions=metrics.get("versions") or {},
         created=metrics.get("created", ""),
+        command=metrics.get("command", ""),
         digest=metrics.get("digest", ""),
     )
 

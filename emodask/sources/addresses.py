@@ -32,7 +32,12 @@ def redact(url: str) -> str:
     'https://host/data.zip'
     >>> redact("/data/Video_Speech_Actor_01.zip")
     '/data/Video_Speech_Actor_01.zip'
+    >>> redact("zip://a.wav::https://me:secret@host/data.zip")
+    'zip://a.wav::https://host/data.zip'
     """
+    links = re.split(r"::(?=[A-Za-z][A-Za-z0-9+.-]*://)", url)
+    if len(links) > 1:
+        return "::".join(redact(link) for link in links)
     scheme, mark, rest = url.partition("://")
     if not mark:
         return url

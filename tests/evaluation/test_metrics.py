@@ -83,6 +83,7 @@ def test_summary_is_valid_json_of_plain_numbers(clips, seed):
         "macro_f1",
         "macro_f1_ci95",
         "per_emotion",
+        "per_actor",
         "confusion",
     ]
     assert (summary["uar_ci95"] is None) == (len(set(clips[2].tolist())) < 2)
@@ -96,7 +97,7 @@ def test_intervals_equal_a_bootstrap_that_repeats_clips(clips, seed):
         actors[0] = 7
         true, predicted = np.append(true, 1), np.append(predicted, 2)
         actors = np.append(actors, 8)
-    counts = metrics._actor_confusions(true, predicted, actors, EMOTIONS)
+    _, counts = metrics.actor_confusions(true, predicted, actors, EMOTIONS)
     found = metrics.bootstrap_intervals(counts, seed, n_draws=25)
     for name, metric in (
         ("uar", _balanced_accuracy),

@@ -15,12 +15,16 @@ from rich.console import Console
 
 from emodask.emotions import EMOTIONS
 from emodask.errors import EvaluationError
+from emodask.evaluation.actor_figure import per_actor_figure
+from emodask.evaluation.calibration import calibration
 from emodask.evaluation.figures import confusion_figure, per_emotion_figure
 from emodask.evaluation.metrics import summarise
 from emodask.evaluation.protocols import PROTOCOLS
+from emodask.evaluation.reliability_figure import reliability_figure
 from emodask.evaluation.report import render_report, write_report
 from emodask.evaluation.results import headline, headline_row, rows
 from emodask.evaluation.terminal import terminal_table
+from tests.evaluation.fabricated import fabricated, metrics_of
 
 HOSTILE = '"><script>alert(1)</script><img src="https://evil.example/x" onerror=alert(1)>'
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -212,6 +216,17 @@ def test_page_says_that_the_headline_model_was_picked_among_others(page):
     assert "of mlp, the best of 2 models by this very figure, under" in page
 
 
+def test_page_states_leakage_as_one_number_with_its_interval(metrics, page):
+    assert "Leakage" not in page
+    metrics["leakage"] = {"mlp": {"difference": 0.315, "ci95": [0.25, 0.38]}}
+    text = " ".join(_Page(render_report(metrics)).text).replace("\u2060", "")
+    assert "Leakage: 31.5 points (95\u00a0% interval 25.0–38.0)" in text
+    assert "Leakage, the difference: +31.5 points." in text
+    assert "+25.0 to +38.0" in text
+    metrics["leakage"]["mlp"] = {"difference": -0.02, "ci95": None}
+    assert "shows no advantage for mlp" in render_report(metrics)
+
+
 def test_page_warns_of_intervals_over_few_actors(metrics, page):
     warning = "cannot show how much people differ"
     assert warning not in page
@@ -260,7 +275,7 @@ def test_page_ids_are_unique_and_pictures_are_drawn_per_protocol(page):
     assert len(ids) == len(set(ids))
     used = {v for name, v in found.attributes if name == "xlink:href"}
     assert used <= {f"#{i}" for i in ids}
-    assert found.tags.count("svg") == 2 * 3
+    assert found.tags.count("svg") == 3 * 3
 
 
 def test_the_same_metrics_give_the_same_page(metrics, page):
@@ -375,3 +390,67 @@ def test_terminal_table_fits_eighty_columns_without_cutting(metrics):
 def test_terminal_table_shows_names_as_they_are(metrics):
     metrics["protocols"]["loso"]["models"] = {"[red]m[/]": _summary(0.5)}
     assert "[red]m[/]" in _printed(metrics)
+
+
+@pytest.fixture
+def described() -> dict:
+    """Metrics as an evaluation writes them now, of models whose predictions are known."""
+    return metrics_of(
+        {
+            ("loso", "mlp"): fabricated(0.4),
+            ("loso", "svm"): fabricated(0.3, seed=1),
+            ("within-actor", "mlp"): fabricated(0.9, seed=2),
+        }
+    )
+
+
+def test_page_shows_whom_it_understands_what_it_got_wrong_and_whether_it_knows(described):
+    summary = described["protocols"]["loso"]["models"]["mlp"]
+    page = render_report(described)
+    found = _Page(page)
+    text = " ".join(" ".join(found.text).split()).replace("\u2060", "").replace("\u00a0", " ")
+    assert found.tags.count("svg") == 4 * 2
+    surest = summary["mistakes"][0]
+    assert f"{surest['clip_id']} {surest['actor']} {surest['true']} {surest['predicted']}" in text
+    assert "80.0 %" in text
+    assert f"{100 * summary['calibration']['ece']:.1f} points" in text
+    assert "mlp is overconfident: it states 80.0 % on average" in text
+    assert "(p < 0.001): its figure is not luck" in text
+    assert text.index("Surest mistakes") < text.index("Under the other protocols")
+
+
+def test_luck_is_called_luck(described):
+    control = described["protocols"]["loso"]["models"]["mlp"]["control"]
+    control["p_value"] = 0.2
+    text = " ".join(_Page(render_report(described)).text)
+    assert "(p = 0.200): its figure may be luck" in text
+
+
+def test_hostile_names_of_clips_and_actors_are_inert(described):
+    plain = _Page(render_report(described))
+    mistakes = described["protocols"]["loso"]["models"]["mlp"]["mistakes"]
+    mistakes[0] |= {"clip_id": HOSTILE, "true": HOSTILE, "predicted": HOSTILE}
+    described |= {"command": HOSTILE, "digest": "x"}
+    spoiled = _Page(render_report(described))
+    assert set(spoiled.tags) == set(plain.tags)
+    assert sum(text.count(HOSTILE) for text in spoiled.text) == 4
+
+
+def test_actor_figure_ranks_actors_and_stays_legible_with_many():
+    scores = {str(a): {"uar": a / 200, "accuracy": 0.5, "clips": 8} for a in range(1, 101)}
+    few = {actor: scores[actor] for actor in ("11", "91", "51")}
+    text = _drawn_text(per_actor_figure(few, mean=0.25, chance=0.125))
+    places = [text.index(actor) for actor in ("91", "51", "11")]
+    assert places == sorted(places)
+    assert {"46", "all", "chance"} <= set(text)
+    assert "91" not in _drawn_text(per_actor_figure(scores))
+
+
+def test_reliability_figure_shows_each_bin_and_draws_no_empty_one():
+    bins = calibration([True, False, True], [0.95, 0.95, 0.35])["bins"]
+    svg = reliability_figure(bins, "a <title>")
+    text = _drawn_text(svg)
+    assert text.count("0") >= 8
+    assert {"1", "2", "clips"} <= set(text)
+    assert ElementTree.fromstring(svg).get("aria-label") == "a <title>"
+    assert svg.count("currentColor") > 5
