@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 
 from emodask.emotions import CODES, EMOTIONS
 from emodask.errors import JobError
@@ -85,11 +85,15 @@ class Reduction(_Settings):
 
 
 class Model(_Settings):
-    """One classifier on some of the features."""
+    """One classifier on some of the features, or a late fusion of other models."""
 
     kind: str
     features: tuple[str, ...] = ()
     parameters: dict[str, Any] = {}
+    scale: StrictBool = False
+    calibrate: StrictBool = False
+    members: tuple[str, ...] = ()
+    rule: Literal["mean", "product", "weighted"] | None = None
 
 
 class Evaluation(_Settings):
@@ -101,6 +105,7 @@ class Evaluation(_Settings):
         "within-actor",
     )
     seed: Seed | None = None
+    speaker_adapted: StrictBool = False
 
 
 class Job(_Settings):
@@ -296,7 +301,7 @@ def _table_of(location: tuple[int | str, ...]) -> type[BaseModel]:
 
 def _check_references(job: Job, where: str) -> None:
     from emodask.evaluation.protocols import PROTOCOLS
-    from emodask.models.classifiers import check_model
+    from emodask.models.checking import check_models
 
     taken = {dim for f in job.features.values() for dim in family(f.kind).dims(f.settings)}
     for name in job.features:
@@ -326,7 +331,7 @@ def _check_references(job: Job, where: str) -> None:
                     f"{where}: models.{name}.features: no feature {feature_name!r}; "
                     f"{_have(job.features)}"
                 )
-        check_model(model.kind, model.parameters, f"{where}: models.{name}")
+    check_models(job.models, where)
     for protocol in job.evaluation.protocols:
         if protocol not in PROTOCOLS:
             raise JobError(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 from emodask.errors import EvaluationError
+from emodask.evaluation.adaptation import ADAPTED, ADAPTED_MEANING
 from emodask.evaluation.figures import confusion_figure, per_emotion_figure
 from emodask.evaluation.metrics import N_DRAWS
 from emodask.evaluation.protocols import actor_ranges
@@ -160,6 +161,12 @@ def _data_sentence(data: Mapping[str, Any]) -> str:
     return text + "."
 
 
+def _adapted_meaning(views: Sequence[ProtocolView]) -> str:
+    """What speaker-adapted rows are; nothing where there are none."""
+    adapted = any(row.model.endswith(ADAPTED) for view in views for row in view.rows)
+    return ADAPTED_MEANING if adapted else ""
+
+
 def render_report(metrics: Mapping[str, Any]) -> str:
     """Write the page.
 
@@ -211,6 +218,7 @@ def render_report(metrics: Mapping[str, Any]) -> str:
         other_pictures=[_pictures(metrics, row) for row in others if row.uar is not None],
         views=views,
         n_draws=N_DRAWS,
+        adapted_meaning=_adapted_meaning(views),
         data_sentence=_data_sentence(data) if data else "",
         failures=shown,
         n_unlisted=max(data.get("failed", 0), len(failures)) - len(shown),
