@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, 
 from emodask.emotions import CODES, EMOTIONS
 from emodask.errors import JobError
 from emodask.features import FamilySettings, family
+from emodask.models.search import Search
 from emodask.sources.names import MODALITIES, Modality
 
 EmotionName = Literal["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]
@@ -92,6 +93,7 @@ class Model(_Settings):
     parameters: dict[str, Any] = {}
     scale: StrictBool = False
     calibrate: StrictBool = False
+    search: Search | None = None
     members: tuple[str, ...] = ()
     rule: Literal["mean", "product", "weighted"] | None = None
 
@@ -296,6 +298,8 @@ def _table_of(location: tuple[int | str, ...]) -> type[BaseModel]:
         "models": Model,
         "evaluation": Evaluation,
     }
+    if len(location) > 3 and location[2] == "search":
+        return Search
     return tables[str(location[0])] if len(location) > 1 else Job
 
 

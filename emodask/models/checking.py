@@ -51,12 +51,23 @@ def _check_classifier(model: Model, place: str) -> None:
             )
     package = CLASSIFIERS[model.kind].package
     # Where the package is absent, reading the job is possible, and fitting is refused.
-    if not model.parameters or (package and find_spec(package) is None):
+    if package and find_spec(package) is None:
         return
+    if model.parameters:
+        _check_parameters(model.kind, model.parameters, f"{place}.parameters")
+    if model.search is None:
+        return
+    for sample in model.search.samples():
+        for name in model.parameters.keys() & sample:
+            raise JobError(f"{place}.search: {name} is fixed in parameters; leave it out of one")
+        _check_parameters(model.kind, {**model.parameters, **sample}, f"{place}.search")
+
+
+def _check_parameters(kind: str, parameters: Mapping[str, Any], place: str) -> None:
     try:
-        make_classifier(model.kind, model.parameters)._validate_params()
+        make_classifier(kind, parameters)._validate_params()
     except (JobError, ValueError, TypeError) as error:
-        raise JobError(f"{place}.parameters: {error}") from error
+        raise JobError(f"{place}: {error}") from error
 
 
 def _check_fusion(name: str, models: Mapping[str, Model], place: str) -> None:
@@ -66,6 +77,7 @@ def _check_fusion(name: str, models: Mapping[str, Model], place: str) -> None:
         "parameters": model.parameters,
         "scale": model.scale,
         "calibrate": model.calibrate,
+        "search": model.search,
     }
     for key, given in settings.items():
         if given:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from emodask.models.classifiers import make_classifier
 from emodask.models.fitted import Fitted, FittedFusion, FittedModel, Matrices
 from emodask.models.fusion import learn_weights
 from emodask.models.inner_folds import inner_folds
+from emodask.models.search import best_parameters
 from emodask.models.system import model_features
 
 Labels = npt.NDArray[np.int16]
@@ -71,27 +73,63 @@ def _fit_classifier(
     job: Job, model: str, matrices: Matrices, labels: Labels, actors: npt.NDArray[Any]
 ) -> FittedModel:
     settings = job.models[model]
-    parameters = _fitting(settings.parameters, len(labels))
-    estimator = make_classifier(settings.kind, parameters, job.seed)
-    if settings.scale:
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        estimator = make_pipeline(StandardScaler(), estimator)
+    fitted = FittedModel(model_features(job, model), job.data.emotion_codes, None)
+    X, parameters = fitted.join(matrices), dict(settings.parameters)
+    if settings.search:
+        parameters |= _searched(job, model, X, labels, actors)
+    estimator = _estimator(job, model, parameters, len(labels))
     if settings.calibrate:
         estimator = _calibrated(estimator, model, labels, actors)
-    fitted = FittedModel(model_features(job, model), job.data.emotion_codes, estimator)
+    _fit(estimator, model, X, labels)
+    if settings.calibrate:
+        estimator.cv = None  # rows of the training side: of no use to who predicts
+    return replace(fitted, estimator=estimator)
+
+
+def _estimator(job: Job, model: str, parameters: Mapping[str, Any], n_clips: int) -> Any:
+    """The unfitted classifier of a model, with parameters fit for the number of clips."""
+    settings = job.models[model]
+    estimator = make_classifier(settings.kind, _fitting(parameters, n_clips), job.seed)
+    if not settings.scale:
+        return estimator
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), estimator)
+
+
+def _fit(estimator: Any, model: str, X: npt.NDArray[np.float32], labels: Labels) -> None:
     with warnings.catch_warnings():
         from sklearn.exceptions import ConvergenceWarning
 
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:
-            estimator.fit(fitted.join(matrices), labels)
+            estimator.fit(X, labels)
         except ValueError as error:
             raise EvaluationError(f"model {model}: {str(error).splitlines()[0]}") from error
-    if settings.calibrate:
-        estimator.cv = None  # rows of the training side: of no use to who predicts
-    return fitted
+
+
+def _searched(
+    job: Job, model: str, X: npt.NDArray[np.float32], labels: Labels, actors: npt.NDArray[Any]
+) -> dict[str, Any]:
+    """The parameters with the best UAR on actors of the training side that were left out."""
+    from sklearn.metrics import recall_score
+
+    settings = job.models[model]
+    folds = inner_folds(actors, model)
+
+    def uar(parameters: Mapping[str, Any]) -> float:
+        predicted = np.empty_like(labels)
+        for train, held_out in folds:
+            chosen = {**settings.parameters, **parameters}
+            estimator = _estimator(job, model, chosen, len(train))
+            _fit(estimator, model, X[train], labels[train])
+            predicted[held_out] = estimator.predict(X[held_out])
+        shown = np.unique(labels)
+        return float(recall_score(labels, predicted, labels=shown, average="macro"))
+
+    assert settings.search is not None
+    return best_parameters(settings.search, uar, job.seed)
 
 
 def _calibrated(estimator: Any, model: str, labels: Labels, actors: npt.NDArray[Any]) -> Any:

@@ -42,6 +42,30 @@ JOINED = {"kind": "fusion", "members": ["a", "b"]}
         ({"a": SVC, "b": SVC, "f": {**JOINED, "parameters": {"C": 1}}}, r"f\.parameters: a fusion"),
         ({"a": SVC, "b": SVC, "f": {**JOINED, "scale": True}}, r"f\.scale: a fusion has none"),
         ({"a": SVC, "b": SVC, "f": {**JOINED, "calibrate": True}}, r"f\.calibrate: a fusion has"),
+        (
+            {"a": SVC, "b": SVC, "f": {**JOINED, "search": {"grid": {"C": [1]}}}},
+            r"f\.search: a fus",
+        ),
+        ({"a": {**SVC, "search": {}}}, r"models\.a\.search: nothing to search"),
+        (
+            {"a": {**SVC, "search": {"drows": 3, "grid": {"C": [1]}}}},
+            r"drows: unknown key; .* draws",
+        ),
+        ({"a": {**SVC, "search": {"grid": {"c": [1]}}}}, r"a\.search: svc has no parameter 'c'"),
+        ({"a": {**SVC, "search": {"grid": {"C": [1, -1]}}}}, r"a\.search: .*'C' parameter"),
+        ({"a": {**SVC, "search": {"grid": {"C": []}}}}, r"a\.search\.grid\.C: .*at least 1"),
+        (
+            {"a": {**SVC, "parameters": {"C": 1}, "search": {"grid": {"C": [1]}}}},
+            r"a\.search: C is fixed in parameters",
+        ),
+        (
+            {"a": {**SVC, "search": {"parameters": {"C": {"low": 1, "high": 9}}}}},
+            r"a\.search: a range of C needs draws",
+        ),
+        (
+            {"a": {**SVC, "search": {"draws": 2, "parameters": {"C": {"low": 2, "high": 1}}}}},
+            r"a\.search.*: low 2.* is not below high 1",
+        ),
         ({"a": {**SVC, "members": ["b"]}, "b": SVC}, r"a\.members: svc has none; .*\"fusion\""),
         ({"a": {**SVC, "rule": "mean"}}, r"a\.rule: svc has none"),
         ({"a": {**SVC, "scale": "yes"}}, r"models\.a\.scale: .*boolean"),
