@@ -14,7 +14,9 @@ from emodask.evaluation.clips import usable_clips
 from emodask.evaluation.passes import StoredRows
 from emodask.job import Job, load_job
 from emodask.models.bundle import Bundle, save_bundle
-from emodask.models.system import fit_model, fit_reducers, model_features, reduce
+from emodask.models.checking import check_installed
+from emodask.models.learning import fit_model
+from emodask.models.system import fit_reducers, model_features, reduce
 from emodask.sources.location import StorageOptions
 from emodask.store import StoreAddress
 
@@ -63,6 +65,7 @@ def fit(
     name = model or next(iter(job.models))
     if name not in job.models:
         raise JobError(f"job {job.name} has no model {name!r}; there are {', '.join(job.models)}")
+    check_installed(job, [name])
     address = StoreAddress.of(store, storage_options)
     clips = usable_clips(job, address, [name])
     client = client or current_client()
@@ -72,7 +75,7 @@ def fit(
     }
     with single_threaded():
         reducers = fit_reducers(job, arrays)
-        fitted = fit_model(job, name, reduce(reducers, arrays), clips.emotion)
+        fitted = fit_model(job, name, reduce(reducers, arrays), clips.emotion, clips.actor)
     counts = Counter(emotion_name(int(code)) for code in clips.emotion)
     about = {
         "trained_on": {

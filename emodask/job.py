@@ -10,11 +10,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 
 from emodask.emotions import CODES, EMOTIONS
 from emodask.errors import JobError
 from emodask.features import FamilySettings, family
+from emodask.models.search import Search
 from emodask.sources.names import MODALITIES, Modality
 
 EmotionName = Literal["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]
@@ -85,11 +86,16 @@ class Reduction(_Settings):
 
 
 class Model(_Settings):
-    """One classifier on some of the features."""
+    """One classifier on some of the features, or a late fusion of other models."""
 
     kind: str
     features: tuple[str, ...] = ()
     parameters: dict[str, Any] = {}
+    scale: StrictBool = False
+    calibrate: StrictBool = False
+    search: Search | None = None
+    members: tuple[str, ...] = ()
+    rule: Literal["mean", "product", "weighted"] | None = None
 
 
 class Evaluation(_Settings):
@@ -101,6 +107,7 @@ class Evaluation(_Settings):
         "within-actor",
     )
     seed: Seed | None = None
+    speaker_adapted: StrictBool = False
 
 
 class Job(_Settings):
@@ -291,12 +298,14 @@ def _table_of(location: tuple[int | str, ...]) -> type[BaseModel]:
         "models": Model,
         "evaluation": Evaluation,
     }
+    if len(location) > 3 and location[2] == "search":
+        return Search
     return tables[str(location[0])] if len(location) > 1 else Job
 
 
 def _check_references(job: Job, where: str) -> None:
     from emodask.evaluation.protocols import PROTOCOLS
-    from emodask.models.classifiers import check_model
+    from emodask.models.checking import check_models
 
     taken = {dim for f in job.features.values() for dim in family(f.kind).dims(f.settings)}
     for name in job.features:
@@ -326,7 +335,7 @@ def _check_references(job: Job, where: str) -> None:
                     f"{where}: models.{name}.features: no feature {feature_name!r}; "
                     f"{_have(job.features)}"
                 )
-        check_model(model.kind, model.parameters, f"{where}: models.{name}")
+    check_models(job.models, where)
     for protocol in job.evaluation.protocols:
         if protocol not in PROTOCOLS:
             raise JobError(

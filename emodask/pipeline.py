@@ -16,6 +16,7 @@ from emodask.fitting import fit
 from emodask.isolation import CLIP_TIMEOUT
 from emodask.job import Job, load_job
 from emodask.memory import MemoryPlan, Workers
+from emodask.models.checking import check_installed
 from emodask.run_record import RunRecorder, record_in
 from emodask.sources.location import StorageOptions
 
@@ -116,6 +117,7 @@ def run(
     RunResult
     """
     job = load_job(job)
+    check_installed(job)
     layout = Layout(str(out).rstrip("/"))
     recorder = recorder or RunRecorder(layout.record, "run", job, sources, storage_options)
     with recorder:

@@ -12,11 +12,14 @@ import pytest
 from emodask.emotions import EMOTIONS
 from emodask.errors import BundleError, JobError, SourceError
 from emodask.evaluation.clips import usable_clips
+from emodask.evaluation.evaluate import evaluate
 from emodask.evaluation.passes import StoredRows
 from emodask.fitting import fit
+from emodask.job import parse_job
 from emodask.models.bundle import load_bundle
 from emodask.models.system import reduce
 from emodask.prediction import predict
+from tests.conftest import SMALL
 from tests.media_files import moving_bars, mp4, tone, wav
 
 
@@ -98,6 +101,25 @@ def test_a_bundle_of_one_modality_needs_that_alone(small_job, small_store, files
     assert fitted.modalities == ("audio",)
     (verdict,) = predict(tmp_path / "b", files / "voice.wav")
     assert verdict.error == ""
+
+
+def test_a_fusion_is_evaluated_fitted_and_predicts_as_one_model(corpus, small_store, tmp_path):
+    models = {
+        "both": {"kind": "fusion", "members": ["voice", "face"], "rule": "weighted"},
+        "voice": {"kind": "svc", "features": ["spline"], "scale": True},
+        "face": {"kind": "gaussian-nb", "features": ["hog3d"], "scale": True},
+    }
+    job = parse_job({**SMALL, "models": models, "evaluation": {"protocols": ["loso"]}})
+    metrics = evaluate(job, small_store, tmp_path / "report")
+    assert metrics["protocols"]["loso"]["models"]["both"]["features"] == ["hog3d", "spline"]
+    fitted = fit(job, small_store, tmp_path / "b", metrics=metrics)
+    assert (fitted.model_name, fitted.modalities) == ("both", ("video", "audio"))
+    clips = usable_clips(job, small_store)
+    arrays = {name: StoredRows.of(small_store, name, clips.rows) for name in fitted.model.features}
+    expected = fitted.model.predict_proba(reduce(fitted.reducers, arrays))
+    verdicts = {v.clip: v for v in predict(tmp_path / "b", [f"{corpus}/*.zip"])}
+    found = [list(verdicts[name].probabilities.values()) for name in clips.clip_id]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_a_bundle_says_what_it_is(bundle):

@@ -19,12 +19,14 @@ import emodask
 from emodask.command_line import command_line
 from emodask.emotions import emotion_name
 from emodask.errors import EvaluationError
+from emodask.evaluation.adaptation import ADAPTED, ADAPTED_MEANING, row_names
 from emodask.evaluation.clips import Clips, usable_clips
 from emodask.evaluation.folds import EvaluationProgress, FoldTask, Prediction, run_folds
 from emodask.evaluation.outcome import Outcome, describe, leakages
 from emodask.evaluation.protocols import PROTOCOLS, Split, split
 from emodask.evaluation.report import write_report
 from emodask.job import Job, digest, load_job
+from emodask.models.checking import check_installed
 from emodask.models.system import emotion_columns, model_features
 from emodask.scrubbing import clean_cause
 from emodask.sources.folder import Folder
@@ -81,6 +83,7 @@ def evaluate(
     StoreError, EvaluationError
     """
     job = load_job(job)
+    check_installed(job)
     address = StoreAddress.of(store, storage_options)
     clips = usable_clips(job, address)
     seed = job.seed if job.evaluation.seed is None else job.evaluation.seed
@@ -150,7 +153,7 @@ def _metrics(
             folds=len(splits[name].folds),
             models={},
         )
-        for model in job.models:
+        for model in row_names(job):
             parts = by_model[name, model]
             at = np.array([place[int(row)] for part in parts for row in part.rows])
             outcomes[name, model] = Outcome(
@@ -162,7 +165,10 @@ def _metrics(
                 emotions,
             )
             entry["models"][model] = describe(outcomes[name, model], seed)
-            entry["models"][model]["features"] = list(model_features(job, model))
+            features = model_features(job, model.removesuffix(ADAPTED))
+            entry["models"][model]["features"] = list(features)
+            if model.endswith(ADAPTED):
+                entry["models"][model]["adaptation"] = ADAPTED_MEANING
     failed = failures(open_group(address))
     return {
         "protocols": protocols,

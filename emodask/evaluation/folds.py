@@ -12,10 +12,13 @@ import numpy.typing as npt
 
 from emodask.cluster import current_client, run_bag, single_threaded
 from emodask.errors import EmodaskError, EvaluationError
+from emodask.evaluation.adaptation import ADAPTED, standardised_by_actor
 from emodask.evaluation.clips import Clips
 from emodask.evaluation.passes import StoredRows
 from emodask.job import Job
-from emodask.models.system import Matrices, features_used, fit_model, make_reducer, transform_each
+from emodask.models.fitted import Fitted, Matrices
+from emodask.models.learning import fit_model
+from emodask.models.system import features_used, make_reducer, transform_each
 from emodask.store import StoreAddress
 
 if TYPE_CHECKING:
@@ -62,10 +65,12 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class _FittedFold:
-    """A fold and its reductions by feature."""
+    """A fold, its reductions by feature, and the actors of its rows on both sides."""
 
     task: FoldTask
     reducers: dict[str, TensorReducer]
+    train_actors: npt.NDArray[np.int64]
+    test_actors: npt.NDArray[np.int64]
 
 
 def run_folds(
@@ -150,7 +155,12 @@ def _fit_reductions(
             rows = StoredRows.of(address, name, clips.rows, client, on_block)
             by_feature[name] = make_reducer(job, name).fit_subsets(rows, subsets)
         return [
-            _FittedFold(task, {name: fits[index] for name, fits in by_feature.items()})
+            _FittedFold(
+                task,
+                {name: fits[index] for name, fits in by_feature.items()},
+                clips.actor[subsets[index]],
+                clips.actor[np.searchsorted(clips.rows, task.test)],
+            )
             for index, task in enumerate(chosen)
         ]
 
@@ -189,32 +199,44 @@ def predict_folds(
             for of_fold, matrix in zip(reduced, found, strict=True):
                 of_fold[name] = matrix
         return [
-            _predicted(job, fold.task, rows, matrices)
+            _predicted(job, fold, rows, matrices)
             for fold, matrices in zip(folds, reduced, strict=True)
         ]
 
 
 def _predicted(
-    job: Job, task: FoldTask, rows: npt.NDArray[np.intp], matrices: Matrices
+    job: Job, fold: _FittedFold, rows: npt.NDArray[np.intp], matrices: Matrices
 ) -> list[Prediction] | EvaluationError:
-    train, test = np.searchsorted(rows, task.train), np.searchsorted(rows, task.test)
+    train, test = (np.searchsorted(rows, side) for side in (fold.task.train, fold.task.test))
     known = {name: matrix[train] for name, matrix in matrices.items()}
     unseen = {name: matrix[test] for name, matrix in matrices.items()}
     try:
-        return [_predict_fold(job, model, task, known, unseen) for model in job.models]
+        predictions = _predict_models(job, fold, known, unseen)
+        if job.evaluation.speaker_adapted:
+            own_known = standardised_by_actor(known, fold.train_actors)
+            own_unseen = standardised_by_actor(unseen, fold.test_actors)
+            predictions += _predict_models(job, fold, own_known, own_unseen, ADAPTED)
+        return predictions
     except EvaluationError as error:
         return error
 
 
-def _predict_fold(
-    job: Job, model: str, task: FoldTask, reduced: Matrices, unseen: Matrices
-) -> Prediction:
-    fitted = fit_model(job, model, reduced, task.labels)
-    return Prediction(
-        task.protocol,
-        task.fold,
-        model,
-        task.test,
-        fitted.predict(unseen),
-        fitted.predict_proba(unseen),
-    )
+def _predict_models(
+    job: Job, fold: _FittedFold, known: Matrices, unseen: Matrices, suffix: str = ""
+) -> list[Prediction]:
+    """What every model of a job says of the test side, each fitted once on the training side."""
+    task, fitted = fold.task, dict[str, Fitted]()
+    predictions = []
+    for name in job.models:
+        model = fit_model(job, name, known, task.labels, fold.train_actors, fitted)
+        predictions.append(
+            Prediction(
+                task.protocol,
+                task.fold,
+                name + suffix,
+                task.test,
+                model.predict(unseen),
+                model.predict_proba(unseen),
+            )
+        )
+    return predictions

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from emodask.errors import EvaluationError
 from emodask.evaluation.actor_figure import per_actor_figure
+from emodask.evaluation.adaptation import ADAPTED, ADAPTED_MEANING
 from emodask.evaluation.figures import confusion_figure, per_emotion_figure
 from emodask.evaluation.findings import (
     Check,
@@ -223,6 +224,12 @@ def page_template(name: str) -> Template:
     return environment.get_template(name)
 
 
+def _adapted_meaning(views: Sequence[ProtocolView]) -> str:
+    """What speaker-adapted rows are; nothing where there are none."""
+    adapted = any(row.model.endswith(ADAPTED) for view in views for row in view.rows)
+    return ADAPTED_MEANING if adapted else ""
+
+
 def render_report(metrics: Mapping[str, Any]) -> str:
     """Write the page.
 
@@ -272,6 +279,7 @@ def render_report(metrics: Mapping[str, Any]) -> str:
         honest_name=HONEST,
         leaky_name=LEAKY,
         n_draws=N_DRAWS,
+        adapted_meaning=_adapted_meaning(views),
         data_sentence=_data_sentence(data) if data else "",
         failures=shown,
         n_unlisted=max(data.get("failed", 0), len(failures)) - len(shown),

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from emodask.evaluation.adaptation import ADAPTED
 from emodask.evaluation.protocols import PROTOCOLS
 
-ADAPTED = "+adapted"
-"""Ends the names of models that normalise each tested speaker without labels."""
 CONTROL = "+permuted"
 """Ends the names of controls, fitted on labels permuted within each actor: chance is expected."""
 

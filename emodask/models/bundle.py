@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,8 @@ import emodask
 from emodask.errors import BundleError, BundleWriteError, EmodaskError
 from emodask.features import family
 from emodask.job import Job, parse_job
-from emodask.models.system import FittedModel
+from emodask.models.fitted import Fitted, FittedFusion, FittedModel
+from emodask.models.fusion import RULES
 from emodask.scrubbing import clean_cause
 from emodask.sources.folder import Folder
 from emodask.sources.location import StorageOptions, reason
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 _INDEX = "bundle.json"
 _TRUSTED = (
+    "emodask.models.boosting.XGBoost",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
@@ -42,7 +48,7 @@ class Bundle:
     job : Job
         How media is read and features are computed.
     model_name : str
-    model : FittedModel
+    model : FittedModel or FittedFusion
     reducers : dict of str to TensorReducer
     about : dict
         What it was trained on, and how well it did on people it had not seen.
@@ -50,7 +56,7 @@ class Bundle:
 
     job: Job
     model_name: str
-    model: FittedModel
+    model: Fitted
     reducers: dict[str, TensorReducer]
     about: dict[str, Any]
 
@@ -81,7 +87,9 @@ def save_bundle(
             packed = io.BytesIO()
             np.savez(packed, allow_pickle=False, **reducer.to_arrays())
             place.write(f"reduction-{name}.npz", packed.getvalue())
-        place.write("classifier.skops", skops.io.dumps(bundle.model.estimator))
+        classifiers = dict(_classifiers(bundle.model))
+        for name, fitted in classifiers.items():
+            place.write(name, skops.io.dumps(fitted.estimator))
         index = {
             "format": FORMAT,
             "version": emodask.__version__,
@@ -89,6 +97,7 @@ def save_bundle(
             "features": list(bundle.model.features),
             "modalities": list(bundle.modalities),
             "classes": list(bundle.model.classes),
+            "fusion": _described(bundle.model, iter(classifiers)),
             "job": bundle.job.settings(),
             "about": bundle.about,
         }
@@ -107,8 +116,6 @@ def load_bundle(folder: str | Path, storage_options: StorageOptions | None = Non
     BundleError
         If it is not a whole bundle, or holds types other than scikit-learn's and NumPy's.
     """
-    import skops.io
-
     from emodask.reduction import TensorReducer
 
     place = Folder.at(folder, storage_options)
@@ -133,12 +140,7 @@ def load_bundle(folder: str | Path, storage_options: StorageOptions | None = Non
                 io.BytesIO(place.read(f"reduction-{name}.npz")), allow_pickle=False
             ) as arrays:
                 reducers[name] = TensorReducer.from_arrays(dict(arrays))
-        packed = place.read("classifier.skops")
-        foreign = set(skops.io.get_untrusted_types(data=packed)) - set(_TRUSTED)
-        if foreign:
-            raise BundleError(f"{where}: classifier.skops holds a foreign type, {min(foreign)}")
-        estimator = skops.io.loads(packed, trusted=list(_TRUSTED))
-        model = FittedModel(tuple(index["features"]), tuple(index["classes"]), estimator)
+        model = _restored(index.get("fusion"), index["features"], index["classes"], place)
         return Bundle(job, index["model"], model, reducers, index["about"])
     except EmodaskError:
         raise
@@ -146,3 +148,76 @@ def load_bundle(folder: str | Path, storage_options: StorageOptions | None = Non
         raise BundleError(
             f"{where}: damaged: {type(error).__name__}: {reason(error)}"
         ) from clean_cause(error)
+
+
+def _classifiers(model: Fitted) -> Iterator[tuple[str, FittedModel]]:
+    """The classifiers of a model, each with the name of its file."""
+    if isinstance(model, FittedModel):
+        yield "classifier.skops", model
+        return
+    leaves = _leaves(model)
+    yield from ((f"classifier-{number}.skops", leaf) for number, leaf in enumerate(leaves))
+
+
+def _leaves(model: Fitted) -> Iterator[FittedModel]:
+    if isinstance(model, FittedModel):
+        yield model
+        return
+    for member in model.members.values():
+        yield from _leaves(member)
+
+
+def _described(model: Fitted, files: Iterator[str]) -> dict[str, Any] | None:
+    """How a late fusion is made, as plain JSON values; None for a classifier alone."""
+    if isinstance(model, FittedModel):
+        return None
+    members = []
+    for name, member in model.members.items():
+        inner = _described(member, files)
+        members.append(
+            {
+                "name": name,
+                "features": list(member.features),
+                "fusion": inner,
+                "file": None if inner else next(files),
+            }
+        )
+    weights = None if model.weights is None else model.weights.tolist()
+    return {"rule": model.rule, "weights": weights, "members": members}
+
+
+def _restored(
+    fusion: dict[str, Any] | None,
+    features: list[str],
+    classes: list[int],
+    place: Folder,
+    file: str = "classifier.skops",
+) -> Fitted:
+    """The fitted model that :func:`_described` and the files of classifiers hold."""
+    if fusion is None:
+        return FittedModel(tuple(features), tuple(classes), _read_classifier(place, file))
+    if fusion["rule"] not in RULES:
+        raise BundleError(f"{place.address}: no rule of fusion {fusion['rule']!r}")
+    members = {
+        str(m["name"]): _restored(m["fusion"], m["features"], classes, place, m["file"])
+        for m in fusion["members"]
+    }
+    weights = fusion["weights"]
+    if weights is not None:
+        weights = np.array(weights, np.float64)
+        if weights.shape != (len(members), len(classes)) or not np.isfinite(weights).all():
+            shape = f"{len(members)} x {len(classes)}"
+            raise BundleError(f"{place.address}: weights of fusion are not {shape} numbers")
+    return FittedFusion(tuple(features), tuple(classes), fusion["rule"], members, weights)
+
+
+def _read_classifier(place: Folder, file: str) -> Any:
+    import skops.io
+
+    if not re.fullmatch(r"classifier(-\d+)?\.skops", file):
+        raise BundleError(f"{place.address}: {file!r} is no file of a bundle")
+    packed = place.read(file)
+    foreign = set(skops.io.get_untrusted_types(data=packed)) - set(_TRUSTED)
+    if foreign:
+        raise BundleError(f"{place.address}: {file} holds a foreign type, {min(foreign)}")
+    return skops.io.loads(packed, trusted=list(_TRUSTED))

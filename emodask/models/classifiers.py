@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,14 @@ from emodask.errors import JobError
 
 @dataclass(frozen=True)
 class Classifier:
-    """Where a scikit-learn classifier lies, and what emodask sets on it unless the job does."""
+    """Where a scikit-learn classifier lies, and what emodask sets on it unless the job does.
+
+    ``package`` is what it needs beyond scikit-learn, and the extra that installs it.
+    """
 
     path: str
     defaults: tuple[tuple[str, Any], ...] = ()
+    package: str = ""
 
 
 CLASSIFIERS: dict[str, Classifier] = {
@@ -26,6 +31,9 @@ CLASSIFIERS: dict[str, Classifier] = {
     "svc": Classifier("sklearn.svm:SVC", (("break_ties", True),)),
     "logistic": Classifier("sklearn.linear_model:LogisticRegression", (("max_iter", 1000),)),
     "random-forest": Classifier("sklearn.ensemble:RandomForestClassifier"),
+    "gaussian-nb": Classifier("sklearn.naive_bayes:GaussianNB"),
+    "lda": Classifier("sklearn.discriminant_analysis:LinearDiscriminantAnalysis"),
+    "xgboost": Classifier("emodask.models.boosting:XGBoost", package="xgboost"),
 }
 
 
@@ -44,7 +52,7 @@ def make_classifier(kind: str, parameters: Mapping[str, Any], seed: int = 0) -> 
     Raises
     ------
     JobError
-        If the kind or a parameter's name is unknown.
+        If the kind or a parameter's name is unknown, or its package is not installed.
 
     Examples
     --------
@@ -56,6 +64,8 @@ def make_classifier(kind: str, parameters: Mapping[str, Any], seed: int = 0) -> 
     entry = CLASSIFIERS[kind]
     module, name = entry.path.split(":")
     make = getattr(importlib.import_module(module), name)
+    if entry.package and find_spec(entry.package) is None:
+        raise JobError(f"{kind} is not installed: pip install 'emodask[{entry.package}]'")
     known = make().get_params()
     chosen = {**dict(entry.defaults), **parameters}
     unknown = [key for key in parameters if key not in known]
@@ -64,26 +74,6 @@ def make_classifier(kind: str, parameters: Mapping[str, Any], seed: int = 0) -> 
     if "random_state" in known:
         chosen.setdefault("random_state", seed)
     return make(**{k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()})
-
-
-def check_model(kind: str, parameters: Mapping[str, Any], where: str) -> None:
-    """Refuse a model that cannot be made, before any long work starts.
-
-    Raises
-    ------
-    JobError
-        Saying where, what was found, and what would be right.
-    """
-    if kind not in CLASSIFIERS:
-        raise JobError(f"{where}.kind: no classifier {kind!r}; there are {', '.join(CLASSIFIERS)}")
-    if not parameters:
-        return
-    try:
-        make_classifier(kind, parameters)._validate_params()
-    except JobError as error:
-        raise JobError(f"{where}.parameters: {error}") from error
-    except (ValueError, TypeError) as error:
-        raise JobError(f"{where}.parameters: {error}") from error
 
 
 def probabilities(model: Any, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from emodask.emotions import CODES
-from emodask.errors import EvaluationError
 from emodask.features import family
 from emodask.job import Job
-from emodask.models.classifiers import make_classifier, probabilities
+from emodask.models.checking import FUSION
 
 if TYPE_CHECKING:
     from emodask.reduction import TensorReducer
@@ -23,13 +20,13 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, Any]
 """Feature arrays by name, NumPy or ChunkedRows, each (n, ...)."""
 
-Matrices = Mapping[str, npt.NDArray[np.float32]]
-"""Reduced features by name, each (n, p)."""
-
 
 def model_features(job: Job, model: str) -> tuple[str, ...]:
-    """The features that a model of a job uses: those it names, or all."""
-    return job.models[model].features or tuple(job.features)
+    """The features that a model of a job uses: those it names or all, those of all its members."""
+    settings = job.models[model]
+    if settings.kind == FUSION:
+        return features_used(job, settings.members)
+    return settings.features or tuple(job.features)
 
 
 def features_used(job: Job, models: Iterable[str] | None = None) -> tuple[str, ...]:
@@ -82,87 +79,6 @@ def reduce(
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Reduce arrays to matrices, one row a clip."""
     return {name: np.asarray(reducers[name].transform(array)) for name, array in arrays.items()}
-
-
-@dataclass(frozen=True)
-class FittedModel:
-    """A fitted classifier and the features it reads.
-
-    Attributes
-    ----------
-    features : tuple of str
-        Concatenated in this order.
-    classes : tuple of int
-        Emotion codes of the job: the columns of :meth:`predict_proba`.
-    estimator : object
-        The fitted scikit-learn classifier.
-    """
-
-    features: tuple[str, ...]
-    classes: tuple[int, ...]
-    estimator: Any
-
-    def predict(self, matrices: Matrices) -> npt.NDArray[np.int16]:
-        """Emotion codes, shape (n,)."""
-        return np.asarray(self.estimator.predict(self._join(matrices)), np.int16)
-
-    def predict_proba(self, matrices: Matrices) -> npt.NDArray[np.float64]:
-        """Probabilities, shape (n, classes); 0 for an emotion that was never trained."""
-        known = probabilities(self.estimator, self._join(matrices))
-        result = np.zeros((len(known), len(self.classes)))
-        columns = [self.classes.index(int(code)) for code in self.estimator.classes_]
-        result[:, columns] = known
-        return result
-
-    def _join(self, matrices: Matrices) -> npt.NDArray[np.float32]:
-        return np.concatenate([matrices[name] for name in self.features], axis=1)
-
-
-def fit_model(
-    job: Job, model: str, matrices: Matrices, labels: Sequence[int] | npt.NDArray[Any]
-) -> FittedModel:
-    """Fit one model of a job on reduced features.
-
-    Parameters
-    ----------
-    job : Job
-    model : str
-        A key of ``job.models``.
-    matrices : mapping of str to ndarray, shape (n, p)
-    labels : sequence of int, shape (n,)
-        Emotion codes.
-
-    Raises
-    ------
-    EvaluationError
-        If there are fewer than two emotions to tell apart, or the classifier cannot be fitted.
-    """
-    if len(set(np.asarray(labels).tolist())) < 2:
-        raise EvaluationError(
-            f"model {model}: the training clips show fewer than two emotions; there is nothing "
-            "to tell apart"
-        )
-    settings = job.models[model]
-    estimator = make_classifier(settings.kind, _fitting(settings.parameters, len(labels)), job.seed)
-    fitted = FittedModel(model_features(job, model), job.data.emotion_codes, estimator)
-    with warnings.catch_warnings():
-        from sklearn.exceptions import ConvergenceWarning
-
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        try:
-            estimator.fit(fitted._join(matrices), np.asarray(labels, np.int16))
-        except ValueError as error:
-            raise EvaluationError(f"model {model}: {str(error).splitlines()[0]}") from error
-    return fitted
-
-
-def _fitting(parameters: Mapping[str, Any], n_clips: int) -> dict[str, Any]:
-    """Parameters fit for a small training set: no mini-batch larger than it."""
-    chosen = dict(parameters)
-    size = chosen.get("batch_size")
-    if isinstance(size, int) and size > n_clips:
-        chosen["batch_size"] = n_clips
-    return chosen
 
 
 def emotion_columns(job: Job) -> tuple[str, ...]:

@@ -90,9 +90,9 @@ def test_nothing_of_the_test_side_is_learnt_from(small_job, small_store, monkeyp
     seen = []
     real = folds.fit_model
 
-    def spy(job, model, matrices, labels):
+    def spy(job, model, matrices, labels, *others):
         seen.append({name: matrix.copy() for name, matrix in matrices.items()})
-        return real(job, model, matrices, labels)
+        return real(job, model, matrices, labels, *others)
 
     monkeypatch.setattr(folds, "fit_model", spy)
     expected, _ = run_folds(small_job, small_store, clips, [task])
@@ -119,9 +119,9 @@ def test_folds_that_share_passes_learn_from_what_each_would_alone(small_store, m
     learnt = []
     real = folds.fit_model
 
-    def spy(job, model, matrices, labels):
+    def spy(job, model, matrices, labels, *others):
         learnt.append((matrices["hog3d"], labels))
-        return real(job, model, matrices, labels)
+        return real(job, model, matrices, labels, *others)
 
     monkeypatch.setattr(folds, "fit_model", spy)
     together, _ = run_folds(job, small_store, clips, tasks)

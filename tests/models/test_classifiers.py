@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from emodask.errors import JobError
+from emodask.models import classifiers
 from emodask.models.classifiers import CLASSIFIERS, make_classifier, probabilities
+from tests.models.installed import needs
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +24,7 @@ def blobs():
 
 @pytest.mark.parametrize("kind", CLASSIFIERS)
 def test_every_classifier_learns_gives_probabilities_and_is_seeded(kind, blobs):
+    needs(kind)
     features, labels = blobs
     first, again = (make_classifier(kind, {}, seed=3).fit(features, labels) for _ in range(2))
     chances = probabilities(first, features)
@@ -41,8 +48,40 @@ def test_lists_of_a_job_file_become_tuples():
 
 @pytest.mark.parametrize(
     ("kind", "parameters", "message"),
-    [("tarot", {}, "there are mlp, svc"), ("svc", {"c": 1}, "no parameter 'c'; it has C")],
+    [
+        ("tarot", {}, "there are mlp, svc"),
+        ("svc", {"c": 1}, "no parameter 'c'; it has C"),
+        ("xgboost", {"depth": 1}, "no parameter 'depth'; it has .*max_depth"),
+    ],
 )
 def test_unknown_names_are_refused(kind, parameters, message):
+    needs(kind)
     with pytest.raises(JobError, match=message):
         make_classifier(kind, parameters)
+
+
+def test_a_kind_whose_package_is_absent_says_what_to_install(monkeypatch):
+    def without(name):
+        return None if name == "xgboost" else find_spec(name)
+
+    monkeypatch.setattr(classifiers, "find_spec", without)
+    with pytest.raises(JobError, match=r"pip install 'emodask\[xgboost\]'"):
+        make_classifier("xgboost", {})
+    assert make_classifier("svc", {})
+
+
+def test_boosted_trees_copy_and_travel_whole(blobs):
+    needs("xgboost")
+    features, labels = blobs
+    model = make_classifier("xgboost", {"n_estimators": 5, "max_depth": 2}, seed=1)
+    assert clone(model).get_params() == pytest.approx(model.get_params(), nan_ok=True)
+    model.fit(features, labels)
+    again = pickle.loads(pickle.dumps(model))
+    assert again.classes_.tolist() == [2, 3, 5]
+    assert np.array_equal(again.predict_proba(features), model.predict_proba(features))
+
+
+def test_boosted_trees_use_one_thread_unless_told():
+    needs("xgboost")
+    assert make_classifier("xgboost", {}).get_params()["n_jobs"] == 1
+    assert make_classifier("xgboost", {"n_jobs": 2}).get_params()["n_jobs"] == 2

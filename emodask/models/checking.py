@@ -1,0 +1,131 @@
+"""What a job says of its models, refused before any work if it cannot be meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from emodask.errors import JobError
+from emodask.models.classifiers import CLASSIFIERS, make_classifier
+
+if TYPE_CHECKING:
+    from emodask.job import Job, Model
+
+FUSION = "fusion"
+"""The kind of a model that joins others; every other kind is a classifier."""
+
+
+def check_models(models: Mapping[str, Model], where: str) -> None:
+    """Refuse models that cannot be made.
+
+    Parameters
+    ----------
+    models : mapping of str to Model
+    where : str
+        What messages call the job.
+
+    Raises
+    ------
+    JobError
+        Saying where, what was found, and what would be right.
+    """
+    for name, model in models.items():
+        place = f"{where}: models.{name}"
+        if name.endswith(("+adapted", "+permuted")):
+            raise JobError(f"{place}: reports name rows of their own so; use another name")
+        if model.kind == FUSION:
+            _check_fusion(name, models, place)
+        else:
+            _check_classifier(model, place)
+
+
+def _check_classifier(model: Model, place: str) -> None:
+    if model.kind not in CLASSIFIERS:
+        known = ", ".join((*CLASSIFIERS, FUSION))
+        raise JobError(f"{place}.kind: no classifier {model.kind!r}; there are {known}")
+    for key, given in (("members", model.members), ("rule", model.rule)):
+        if given:
+            raise JobError(
+                f'{place}.{key}: {model.kind} has none; models of kind = "{FUSION}" have'
+            )
+    package = CLASSIFIERS[model.kind].package
+    # Where the package is absent, reading the job is possible, and fitting is refused.
+    if package and find_spec(package) is None:
+        return
+    if model.parameters:
+        _check_parameters(model.kind, model.parameters, f"{place}.parameters")
+    if model.search is None:
+        return
+    for sample in model.search.samples():
+        for name in model.parameters.keys() & sample:
+            raise JobError(f"{place}.search: {name} is fixed in parameters; leave it out of one")
+        _check_parameters(model.kind, {**model.parameters, **sample}, f"{place}.search")
+
+
+def _check_parameters(kind: str, parameters: Mapping[str, Any], place: str) -> None:
+    try:
+        make_classifier(kind, parameters)._validate_params()
+    except (JobError, ValueError, TypeError) as error:
+        raise JobError(f"{place}: {error}") from error
+
+
+def _check_fusion(name: str, models: Mapping[str, Model], place: str) -> None:
+    model = models[name]
+    settings: dict[str, Any] = {
+        "features": model.features,
+        "parameters": model.parameters,
+        "scale": model.scale,
+        "calibrate": model.calibrate,
+        "search": model.search,
+    }
+    for key, given in settings.items():
+        if given:
+            raise JobError(f"{place}.{key}: a fusion has none; set it on its members")
+    if len(model.members) < 2 or len(set(model.members)) != len(model.members):
+        raise JobError(f"{place}.members: a fusion joins at least two models, each named once")
+    for member in model.members:
+        if member not in models:
+            raise JobError(f"{place}.members: no model {member!r}; there are {', '.join(models)}")
+    path = _way_back(name, models, (name,))
+    if path:
+        raise JobError(f"{place}.members: a fusion of itself: {' of '.join(path)}")
+
+
+def _way_back(
+    start: str, models: Mapping[str, Model], path: tuple[str, ...]
+) -> tuple[str, ...] | None:
+    """Members of members that lead back to where they start."""
+    for member in models[path[-1]].members:
+        if member == start:
+            return (*path, member)
+        if member in models and member not in path:
+            found = _way_back(start, models, (*path, member))
+            if found:
+                return found
+    return None
+
+
+def check_installed(job: Job, names: Iterable[str] | None = None) -> None:
+    """Refuse models of which the package is not installed, before any long work.
+
+    Parameters
+    ----------
+    job : Job
+    names : iterable of str, optional
+        Models that will be fitted; by default all.
+
+    Raises
+    ------
+    JobError
+        Saying what to install.
+    """
+    for name in names or job.models:
+        model = job.models[name]
+        if model.kind == FUSION:
+            check_installed(job, model.members)
+        elif CLASSIFIERS[model.kind].package:
+            try:
+                make_classifier(model.kind, model.parameters)
+            except JobError as error:
+                raise JobError(f"job {job.name}: models.{name}: {error}") from error

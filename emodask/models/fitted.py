@@ -1,0 +1,88 @@
+"""Fitted models: a classifier with the features it reads, or a late fusion of such models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emodask.models.classifiers import probabilities
+from emodask.models.fusion import combine
+
+Matrices = Mapping[str, npt.NDArray[np.float32]]
+"""Reduced features by name, each (n, p)."""
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A fitted classifier and the features it reads.
+
+    Attributes
+    ----------
+    features : tuple of str
+        Concatenated in this order.
+    classes : tuple of int
+        Emotion codes of the job: the columns of :meth:`predict_proba`.
+    estimator : object
+        The fitted scikit-learn classifier.
+    """
+
+    features: tuple[str, ...]
+    classes: tuple[int, ...]
+    estimator: Any
+
+    def predict(self, matrices: Matrices) -> npt.NDArray[np.int16]:
+        """Emotion codes, shape (n,)."""
+        return np.asarray(self.estimator.predict(self.join(matrices)), np.int16)
+
+    def predict_proba(self, matrices: Matrices) -> npt.NDArray[np.float64]:
+        """Probabilities, shape (n, classes); 0 for an emotion that was never trained."""
+        known = probabilities(self.estimator, self.join(matrices))
+        result = np.zeros((len(known), len(self.classes)))
+        columns = [self.classes.index(int(code)) for code in self.estimator.classes_]
+        result[:, columns] = known
+        return result
+
+    def join(self, matrices: Matrices) -> npt.NDArray[np.float32]:
+        """The features side by side, shape (n, p)."""
+        return np.concatenate([matrices[name] for name in self.features], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedFusion:
+    """Fitted models whose probabilities become one.
+
+    Attributes
+    ----------
+    features : tuple of str
+        What the members read, together.
+    classes : tuple of int
+        Emotion codes of the job: the columns of :meth:`predict_proba`.
+    rule : str
+        See :func:`emodask.models.fusion.combine`.
+    members : mapping of str to FittedModel or FittedFusion
+        By their names in the job.
+    weights : ndarray, shape (members, classes), or None
+        Of the rule ``weighted``.
+    """
+
+    features: tuple[str, ...]
+    classes: tuple[int, ...]
+    rule: str
+    members: Mapping[str, Fitted]
+    weights: npt.NDArray[np.float64] | None = None
+
+    def predict(self, matrices: Matrices) -> npt.NDArray[np.int16]:
+        """Emotion codes, shape (n,)."""
+        return np.asarray(self.classes, np.int16)[self.predict_proba(matrices).argmax(axis=1)]
+
+    def predict_proba(self, matrices: Matrices) -> npt.NDArray[np.float64]:
+        """Probabilities, shape (n, classes); 0 for an emotion that was never trained."""
+        said = [member.predict_proba(matrices) for member in self.members.values()]
+        return combine(said, self.rule, self.weights)
+
+
+Fitted = FittedModel | FittedFusion

@@ -1,0 +1,196 @@
+"""Fitting one model of a job on reduced features: a classifier, or a late fusion of models."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emodask.emotions import emotion_name
+from emodask.errors import EvaluationError
+from emodask.job import Job
+from emodask.models.checking import FUSION
+from emodask.models.classifiers import make_classifier
+from emodask.models.fitted import Fitted, FittedFusion, FittedModel, Matrices
+from emodask.models.fusion import learn_weights
+from emodask.models.inner_folds import inner_folds
+from emodask.models.search import best_parameters
+from emodask.models.system import model_features
+
+Labels = npt.NDArray[np.int16]
+
+
+def fit_model(
+    job: Job,
+    model: str,
+    matrices: Matrices,
+    labels: Sequence[int] | npt.NDArray[Any],
+    actors: Sequence[int] | npt.NDArray[Any],
+    fitted: dict[str, Fitted] | None = None,
+) -> Fitted:
+    """Fit one model of a job on reduced features.
+
+    Parameters
+    ----------
+    job : Job
+    model : str
+        A key of ``job.models``.
+    matrices : mapping of str to ndarray, shape (n, p)
+    labels : sequence of int, shape (n,)
+        Emotion codes.
+    actors : sequence of int, shape (n,)
+        Inner folds, of models that need them, never cut through one.
+    fitted : dict, optional
+        Models of the same rows by name: those in it are not fitted again, those fitted join it.
+
+    Raises
+    ------
+    EvaluationError
+        If there are fewer than two emotions to tell apart, the classifier cannot be fitted, or
+        inner folds need more actors.
+    """
+    fitted = {} if fitted is None else fitted
+    if model in fitted:
+        return fitted[model]
+    codes, people = np.asarray(labels, np.int16), np.asarray(actors)
+    if len(set(codes.tolist())) < 2:
+        raise EvaluationError(
+            f"model {model}: the training clips show fewer than two emotions; there is nothing "
+            "to tell apart"
+        )
+    if job.models[model].kind == FUSION:
+        fitted[model] = _fit_fusion(job, model, matrices, codes, people, fitted)
+    else:
+        fitted[model] = _fit_classifier(job, model, matrices, codes, people)
+    return fitted[model]
+
+
+def _fit_classifier(
+    job: Job, model: str, matrices: Matrices, labels: Labels, actors: npt.NDArray[Any]
+) -> FittedModel:
+    settings = job.models[model]
+    fitted = FittedModel(model_features(job, model), job.data.emotion_codes, None)
+    X, parameters = fitted.join(matrices), dict(settings.parameters)
+    if settings.search:
+        parameters |= _searched(job, model, X, labels, actors)
+    estimator = _estimator(job, model, parameters, len(labels))
+    if settings.calibrate:
+        estimator = _calibrated(estimator, model, labels, actors)
+    _fit(estimator, model, X, labels)
+    if settings.calibrate:
+        estimator.cv = None  # rows of the training side: of no use to who predicts
+    return replace(fitted, estimator=estimator)
+
+
+def _estimator(job: Job, model: str, parameters: Mapping[str, Any], n_clips: int) -> Any:
+    """The unfitted classifier of a model, with parameters fit for the number of clips."""
+    settings = job.models[model]
+    estimator = make_classifier(settings.kind, _fitting(parameters, n_clips), job.seed)
+    if not settings.scale:
+        return estimator
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), estimator)
+
+
+def _fit(estimator: Any, model: str, X: npt.NDArray[np.float32], labels: Labels) -> None:
+    with warnings.catch_warnings():
+        from sklearn.exceptions import ConvergenceWarning
+
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        try:
+            estimator.fit(X, labels)
+        except ValueError as error:
+            raise EvaluationError(f"model {model}: {str(error).splitlines()[0]}") from error
+
+
+def _searched(
+    job: Job, model: str, X: npt.NDArray[np.float32], labels: Labels, actors: npt.NDArray[Any]
+) -> dict[str, Any]:
+    """The parameters with the best UAR on actors of the training side that were left out."""
+    from sklearn.metrics import recall_score
+
+    settings = job.models[model]
+    folds = inner_folds(actors, model)
+
+    def uar(parameters: Mapping[str, Any]) -> float:
+        predicted = np.empty_like(labels)
+        for train, held_out in folds:
+            chosen = {**settings.parameters, **parameters}
+            estimator = _estimator(job, model, chosen, len(train))
+            _fit(estimator, model, X[train], labels[train])
+            predicted[held_out] = estimator.predict(X[held_out])
+        shown = np.unique(labels)
+        return float(recall_score(labels, predicted, labels=shown, average="macro"))
+
+    assert settings.search is not None
+    return best_parameters(settings.search, uar, job.seed)
+
+
+def _calibrated(estimator: Any, model: str, labels: Labels, actors: npt.NDArray[Any]) -> Any:
+    """The classifier with a sigmoid for each emotion, learnt on actors that it did not meet.
+
+    The sigmoids come from scores of held-out actors; the classifier itself is fitted on all clips.
+    """
+    from sklearn.calibration import CalibratedClassifierCV
+
+    folds = inner_folds(actors, model)
+    for train, _ in folds:
+        absent = set(labels.tolist()) - set(labels[train].tolist())
+        if absent:
+            raise EvaluationError(
+                f"model {model}: cannot be calibrated: too few actors of the training side show "
+                f"{emotion_name(min(absent))}; leave calibrate out, or add clips"
+            )
+    return CalibratedClassifierCV(estimator, method="sigmoid", cv=folds, n_jobs=1, ensemble=False)
+
+
+def _fit_fusion(
+    job: Job,
+    model: str,
+    matrices: Matrices,
+    labels: Labels,
+    actors: npt.NDArray[Any],
+    fitted: dict[str, Fitted],
+) -> FittedFusion:
+    settings = job.models[model]
+    rule = settings.rule or "mean"
+    members = {
+        name: fit_model(job, name, matrices, labels, actors, fitted) for name in settings.members
+    }
+    weights = None
+    if rule == "weighted":
+        said = _said_of_strangers(job, model, matrices, labels, actors)
+        columns = np.searchsorted(job.data.emotion_codes, labels)
+        weights = learn_weights(said, columns)
+    return FittedFusion(model_features(job, model), job.data.emotion_codes, rule, members, weights)
+
+
+def _said_of_strangers(
+    job: Job, model: str, matrices: Matrices, labels: Labels, actors: npt.NDArray[Any]
+) -> npt.NDArray[np.float64]:
+    """What each member says of clips of actors it was not fitted on, (members, n, classes)."""
+    members = job.models[model].members
+    said = np.zeros((len(members), len(labels), len(job.data.emotion_codes)))
+    for train, held_out in inner_folds(actors, model):
+        known = {name: matrix[train] for name, matrix in matrices.items()}
+        unknown = {name: matrix[held_out] for name, matrix in matrices.items()}
+        shared: dict[str, Fitted] = {}
+        for place, member in enumerate(members):
+            found = fit_model(job, member, known, labels[train], actors[train], shared)
+            said[place, held_out] = found.predict_proba(unknown)
+    return said
+
+
+def _fitting(parameters: Mapping[str, Any], n_clips: int) -> dict[str, Any]:
+    """Parameters fit for a small training set: no mini-batch larger than it."""
+    chosen = dict(parameters)
+    size = chosen.get("batch_size")
+    if isinstance(size, int) and size > n_clips:
+        chosen["batch_size"] = n_clips
+    return chosen
