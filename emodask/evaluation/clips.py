@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import zarr
 
 from emodask.errors import EvaluationError, StoreError
+from emodask.evaluation.identities import Codes, Identities
 from emodask.features import family
 from emodask.job import Job, digest
 from emodask.models.system import features_used
@@ -31,19 +33,29 @@ class Clips:
     rows : ndarray of intp, shape (n,)
         Their places in the store, ascending.
     clip_id : ndarray of str, shape (n,)
-    actor, emotion : ndarray of int, shape (n,)
+    identities : Identities
+        Actor, emotion, statement, channel and corpus of each.
     counts : dict
         Rows of the whole store by status.
     """
 
     rows: npt.NDArray[np.intp]
     clip_id: npt.NDArray[np.str_]
-    actor: npt.NDArray[np.int64]
-    emotion: npt.NDArray[np.int64]
+    identities: Identities
     counts: dict[str, int]
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def actor(self) -> Codes:
+        """Code of each clip's actor."""
+        return self.identities.actor
+
+    @property
+    def emotion(self) -> Codes:
+        """Code of each clip's emotion."""
+        return self.identities.emotion
 
 
 def usable_clips(job: Job, address: StoreAddress, models: Sequence[str] | None = None) -> Clips:
@@ -87,8 +99,17 @@ def usable_clips(job: Job, address: StoreAddress, models: Sequence[str] | None =
             "there is nothing to learn from"
         )
 
-    def column(name: str) -> npt.NDArray[np.int64]:
+    names = np.array([str(name) for name in np.asarray(stored_array(group, "clip_id")[:])[rows]])
+    return Clips(rows, names, _identities(group, rows), counts)
+
+
+def _identities(group: zarr.Group, rows: npt.NDArray[np.intp]) -> Identities:
+    def column(name: str) -> Codes:
         return np.asarray(stored_array(group, name)[:], np.int64)[rows]
 
-    names = np.array([str(name) for name in np.asarray(stored_array(group, "clip_id")[:])[rows]])
-    return Clips(rows, names, column("actor"), column("emotion"), counts)
+    return Identities.of(
+        actor=column("actor"),
+        emotion=column("emotion"),
+        statement=column("statement"),
+        channel=column("channel"),
+    )

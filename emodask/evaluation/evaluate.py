@@ -87,7 +87,7 @@ def evaluate(
     refused: dict[str, str] = {}
     for name in job.evaluation.protocols:
         try:
-            splits[name] = split(name, clips.actor, clips.emotion, seed)
+            splits[name] = split(name, clips.identities, seed)
         except EvaluationError as error:
             refused[name] = str(error)
     tasks = [
