@@ -20,7 +20,8 @@ KINDS: dict[str, Kind] = {"01": "full-av", "02": "video-only", "03": "audio-only
 CHANNELS: dict[str, int] = {"speech": 1, "song": 2}
 
 _SUFFIXES: dict[Kind, str] = {"full-av": ".mp4", "video-only": ".mp4", "audio-only": ".wav"}
-_SONG_EMOTIONS = 6
+SONG_EMOTIONS = 6
+"""Song has the first six emotions: neither disgust nor surprise."""
 _ACTORS = 24
 
 
@@ -136,7 +137,7 @@ def parse_name(path: str) -> tuple[ClipName, Kind]:
     ):
         if not 1 <= code <= highest:
             raise NameRejected(f"{label} {code:02d} is not between 01 and {highest:02d}")
-    if channel == CHANNELS["song"] and emotion > _SONG_EMOTIONS:
+    if channel == CHANNELS["song"] and emotion > SONG_EMOTIONS:
         raise NameRejected(f"song has no emotion {emotion:02d} ({EMOTIONS[emotion - 1]})")
     if emotion == 1 and intensity == 2:
         raise NameRejected("neutral has no strong intensity (02)")
