@@ -14,6 +14,7 @@ from emodask.evaluation.identities import Codes, Identities
 from emodask.features import family
 from emodask.job import Job, digest
 from emodask.models.system import features_used
+from emodask.sources.corpora import corpus_of
 from emodask.store import (
     Status,
     StoreAddress,
@@ -100,10 +101,17 @@ def usable_clips(job: Job, address: StoreAddress, models: Sequence[str] | None =
         )
 
     names = np.array([str(name) for name in np.asarray(stored_array(group, "clip_id")[:])[rows]])
-    return Clips(rows, names, _identities(group, rows), counts)
+    return Clips(rows, names, _identities(group, rows, names), counts)
 
 
-def _identities(group: zarr.Group, rows: npt.NDArray[np.intp]) -> Identities:
+def _identities(
+    group: zarr.Group, rows: npt.NDArray[np.intp], names: npt.NDArray[np.str_]
+) -> Identities:
+    if "corpus" in group:
+        corpus = [str(name) for name in np.asarray(stored_array(group, "corpus")[:])[rows]]
+    else:  # written before stores had it
+        corpus = [corpus_of(name) for name in names]
+
     def column(name: str) -> Codes:
         return np.asarray(stored_array(group, name)[:], np.int64)[rows]
 
@@ -112,4 +120,5 @@ def _identities(group: zarr.Group, rows: npt.NDArray[np.intp]) -> Identities:
         emotion=column("emotion"),
         statement=column("statement"),
         channel=column("channel"),
+        corpus=corpus,
     )

@@ -26,18 +26,14 @@ from emodask.evaluation.report import write_report
 from emodask.job import Job, digest, load_job
 from emodask.models.system import emotion_columns, model_features
 from emodask.scrubbing import clean_cause
+from emodask.sources.corpora import credit_of
 from emodask.sources.folder import Folder
 from emodask.sources.location import StorageOptions, reason
-from emodask.sources.names import is_clip_id
 from emodask.store import StoreAddress, failures, open_group
 
 if TYPE_CHECKING:
     from distributed import Client
 
-RAVDESS_CREDIT = (
-    "clips named as RAVDESS names them. If they are its own: Livingstone & Russo (2018), "
-    "PLoS ONE 13(5): e0196391, Zenodo record 1188976, CC BY-NC-SA 4.0"
-)
 _LIBRARIES = ("dask", "librosa", "numba", "numpy", "opencv-python-headless", "scikit-learn", "zarr")
 
 
@@ -63,7 +59,8 @@ def evaluate(
     client : distributed.Client, optional
         Where folds run; by default on the client that is connected, or else in this process.
     credit : str, optional
-        Whose data it is, for the report; by default that of RAVDESS if all clips have its names.
+        Whose data it is, for the report; by default RAVDESS's and TESS's own credits if all clips
+        have their names.
     storage_options : mapping, optional
         For fsspec.
     on_progress : callable, optional
@@ -107,9 +104,9 @@ def evaluate(
     predictions.sort(key=lambda p: (p.protocol, p.model, order[p.fold]))
     predictions = [p for p in predictions if p.protocol not in refused]
     metrics = _metrics(job, address, clips, splits, refused, predictions, seed)
-    if credit is None and all(is_clip_id(name) for name in clips.clip_id):
-        credit = RAVDESS_CREDIT
-    metrics["data"]["credit"] = credit or ""
+    if credit is None:
+        credit = credit_of(clips.identities.corpus.tolist())
+    metrics["data"]["credit"] = credit
     _write_files(str(report), job, clips, predictions, metrics, storage_options)
     return metrics
 

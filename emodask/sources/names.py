@@ -72,20 +72,6 @@ class ClipName:
         return f"{code}-{self.clip_id}{_SUFFIXES[kind]}"
 
 
-def is_clip_id(text: str) -> bool:
-    """Whether a text is a RAVDESS name without the modality.
-
-    Examples
-    --------
-    >>> is_clip_id("01-06-01-02-01-12"), is_clip_id("OAF_back_angry")
-    (True, False)
-    """
-    try:
-        return parse_name(f"03-{text}.wav")[0].clip_id == text
-    except NameRejected:
-        return False
-
-
 def parse_name(path: str) -> tuple[ClipName, Kind]:
     """Read a RAVDESS file name; folders before it are ignored.
 

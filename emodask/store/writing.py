@@ -27,7 +27,7 @@ from emodask.store.address import (
     strings,
 )
 from emodask.store.creation import create
-from emodask.store.layout import CODEC, CODES, FORMAT, IDENTITY, Row, Status, checksum, specs
+from emodask.store.layout import CODEC, CODES, FORMAT, IDENTITY, NAMES, Row, Status, checksum, specs
 
 _IDENTITY_CHUNKS = 256
 """How many chunks each array of names and labels has at most."""
@@ -77,12 +77,15 @@ def prepare(address: StoreAddress, job: Job, clips: Sequence[Clip]) -> zarr.Grou
 
 
 def _relabelled(group: zarr.Group, clips: Sequence[Clip]) -> Iterator[str]:
-    for code in CODES:
+    for code in ("corpus", *CODES):
+        if code not in group:  # written before stores had it
+            continue
         stored = np.asarray(stored_array(group, code)[:])
         for clip, there in zip(clips, stored.tolist(), strict=True):
             if getattr(clip, code) != there:
                 here = getattr(clip, code)
-                yield f"{code} of {clip.clip_id} is {there} in the store and {here} in the sources"
+                where = f"{there!r} in the store and {here!r} in the sources"
+                yield f"{code} of {clip.clip_id} is {where}"
 
 
 def _identity(clips: Sequence[Clip]) -> str:
@@ -90,7 +93,7 @@ def _identity(clips: Sequence[Clip]) -> str:
     state = hashlib.blake2b(digest_size=16)
     before = "["  # the JSON of one list of all rows, row by row
     for clip in clips:
-        row = [clip.clip_id, *(getattr(clip, code) for code in CODES)]
+        row = [getattr(clip, column) for column in IDENTITY]
         state.update(f"{before}{json.dumps(row)}".encode())
         before = ", "
     state.update(b"]" if clips else b"[]")
@@ -155,7 +158,10 @@ def _write_identity(group: zarr.Group, job: Job, clips: Sequence[Clip]) -> None:
     for start in range(0, len(clips), step):
         span = slice(start, start + step)
         some = clips[span]
-        stored_array(group, "clip_id")[span] = np.array([clip.clip_id for clip in some], object)
+        for name in NAMES:
+            stored_array(group, name)[span] = np.array(
+                [getattr(clip, name) for clip in some], object
+            )
         for code in CODES:
             labels = np.array([getattr(clip, code) for clip in some], np.int16)
             stored_array(group, code)[span] = labels

@@ -247,7 +247,7 @@ def synthesize(
 ) -> list[Path]:
     """Write a corpus of animated faces and voices, laid out like RAVDESS.
 
-    `Video_Speech_Actor_NN.zip` (or `Video_Song_…`) holds an actor's ``01-*.mp4`` (full audio-video) and ``02-*.mp4``
+    `Video_Speech_Actor_NN.zip` holds an actor's ``01-*.mp4`` (full audio-video) and ``02-*.mp4``
     (video-only, with a silent AAC track, as in RAVDESS); `Audio_Speech_Actors_01-NN.zip` holds
     everybody's ``03-*.wav``. Beyond 24 actors, where RAVDESS's codes end, `manifest.csv` names
     every file. The same arguments give the same bytes, however many workers there are.
@@ -279,7 +279,7 @@ def synthesize(
         script that calls this needs ``if __name__ == "__main__"``; 1 stays in this process.
     channel : {"speech", "song"}
         Song is the same people and statements, drawn out, in RAVDESS's six emotions of song: at
-        most 44 clips of each actor.
+        most 44 clips of each actor. Its zips have ``Song`` in their names.
 
     Returns
     -------
