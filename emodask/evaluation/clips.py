@@ -14,6 +14,7 @@ from emodask.evaluation.identities import Codes, Identities
 from emodask.features import family
 from emodask.job import Job, digest
 from emodask.models.system import features_used
+from emodask.sources.catalogue import Clip
 from emodask.sources.corpora import corpus_of
 from emodask.store import (
     Status,
@@ -38,12 +39,15 @@ class Clips:
         Actor, emotion, statement, channel and corpus of each.
     counts : dict
         Rows of the whole store by status.
+    identical : tuple of tuple of str
+        Names of clips that were read from the same bytes.
     """
 
     rows: npt.NDArray[np.intp]
     clip_id: npt.NDArray[np.str_]
     identities: Identities
     counts: dict[str, int]
+    identical: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -101,7 +105,34 @@ def usable_clips(job: Job, address: StoreAddress, models: Sequence[str] | None =
         )
 
     names = np.array([str(name) for name in np.asarray(stored_array(group, "clip_id")[:])[rows]])
-    return Clips(rows, names, _identities(group, rows, names), counts)
+    kept = set(names.tolist())
+    same = [tuple(name for name in some if name in kept) for some in about.get("identical", [])]
+    identical = tuple(some for some in same if len(some) > 1)
+    return Clips(rows, names, _identities(group, rows, names), counts, identical)
+
+
+def named_protocols(job: Job) -> tuple[str, ...]:
+    """Protocols that a job names; none of those that it has by default, which may be impossible."""
+    named = "protocols" in job.evaluation.model_fields_set
+    return job.evaluation.protocols if named else ()
+
+
+def stored_identities(address: StoreAddress) -> Identities:
+    """What a store says of all its rows, whatever has become of them."""
+    group = open_group(address)
+    names = np.array([str(name) for name in np.asarray(stored_array(group, "clip_id")[:])])
+    return _identities(group, np.arange(len(names)), names)
+
+
+def identities_of(clips: Sequence[Clip]) -> Identities:
+    """What a catalogue says of clips."""
+    return Identities.of(
+        actor=[clip.actor for clip in clips],
+        emotion=[clip.emotion for clip in clips],
+        statement=[clip.statement for clip in clips],
+        channel=[clip.channel for clip in clips],
+        corpus=[clip.corpus for clip in clips],
+    )
 
 
 def _identities(

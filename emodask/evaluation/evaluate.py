@@ -18,10 +18,12 @@ import numpy as np
 import emodask
 from emodask.emotions import emotion_name
 from emodask.errors import EvaluationError
-from emodask.evaluation.clips import Clips, usable_clips
+from emodask.evaluation.clips import Clips, named_protocols, stored_identities, usable_clips
+from emodask.evaluation.directions import by_fold, fold_sentences
 from emodask.evaluation.folds import EvaluationProgress, FoldTask, Prediction, run_folds
+from emodask.evaluation.identical import identical_notes
 from emodask.evaluation.metrics import summarise
-from emodask.evaluation.protocols import PROTOCOLS, Split, split
+from emodask.evaluation.protocols import PROTOCOLS, Split, require_possible, split
 from emodask.evaluation.report import write_report
 from emodask.job import Job, digest, load_job
 from emodask.models.system import emotion_columns, model_features
@@ -69,16 +71,18 @@ def evaluate(
     Returns
     -------
     dict
-        What ``metrics.json`` holds. A protocol that is impossible with the actors present has a
-        ``not_run`` with the reason.
+        What ``metrics.json`` holds. A protocol that is impossible with the clips that could be
+        extracted has a ``not_run`` with the reason.
 
     Raises
     ------
     StoreError, EvaluationError
+        ProtocolError if the job names a protocol that no clips of the store would allow.
     """
     job = load_job(job)
     address = StoreAddress.of(store, storage_options)
     clips = usable_clips(job, address)
+    require_possible(named_protocols(job), stored_identities(address), f"job {job.name}")
     seed = job.seed if job.evaluation.seed is None else job.evaluation.seed
     splits: dict[str, Split] = {}
     refused: dict[str, str] = {}
@@ -139,7 +143,7 @@ def _metrics(
             continue
         tested = np.concatenate([fold.test for fold in splits[name].folds])
         entry.update(
-            notes=list(splits[name].notes),
+            notes=[*splits[name].notes, *identical_notes(clips, splits[name].folds)],
             n_clips=len(tested),
             n_actors=len(set(clips.actor[tested].tolist())),
             folds=len(splits[name].folds),
@@ -157,6 +161,10 @@ def _metrics(
                 seed,
             )
             entry["models"][model]["features"] = list(model_features(job, model))
+            if about.by_fold:
+                folds = by_fold(clips, parts, emotions, seed)
+                entry["models"][model]["folds"] = folds
+                entry["notes"] += fold_sentences(model, folds)
     failed = failures(open_group(address))
     return {
         "protocols": protocols,
@@ -171,6 +179,7 @@ def _metrics(
             "clips": sum(clips.counts.values()),
             **clips.counts,
             "usable": len(clips),
+            "identical": [list(group) for group in clips.identical],
             "actors": sorted(set(clips.actor.tolist())),
             "emotions": list(emotions),
             "failures": [{"clip_id": clip, "error": error} for clip, error in failed],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from emodask.emotions import EMOTIONS, emotion_name
-from emodask.errors import EvaluationError, JobError
+from emodask.errors import EvaluationError, JobError, ProtocolError
 from emodask.evaluation.assignments import (
     EMOBOX_6,
     LUNA_5,
@@ -42,6 +43,8 @@ class Protocol:
     assign : callable
         ``assign(clips, rows, seed)`` gives folds and notes; ``rows`` are the clips whose actor
         is known.
+    by_fold : bool
+        Whether each fold asks a question of its own, so that its figures are shown alone too.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Protocol:
     speaker_independent: bool
     leaky_reason: str
     assign: Assign
+    by_fold: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +126,7 @@ PROTOCOLS: dict[str, Protocol] = {
             True,
             "",
             cross_corpus,
+            by_fold=True,
         ),
         Protocol(
             "within-actor",
@@ -232,3 +237,33 @@ def split(name: str, clips: Identities, seed: int = 0) -> Split:
     for fold in folds:
         notes += _check(protocol, fold, clips)
     return Split(protocol, tuple(folds), tuple(notes))
+
+
+def require_possible(names: Iterable[str], clips: Identities, where: str) -> None:
+    """Refuse protocols that clips do not allow, before anything is computed for them.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Keys of :data:`PROTOCOLS`.
+    clips : Identities
+        All clips that sources or a store hold.
+    where : str
+        What names the protocols, for the message.
+
+    Raises
+    ------
+    ProtocolError
+        Naming each of them, and why.
+    """
+    reasons = []
+    for name in names:
+        try:
+            split(name, clips)
+        except EvaluationError as error:
+            reasons.append(str(error))
+    if reasons:
+        raise ProtocolError(
+            f"{where}: {'; '.join(reasons)}. Pass the sources that it needs, or take it out of "
+            "evaluation.protocols"
+        )

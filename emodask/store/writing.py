@@ -33,18 +33,24 @@ _IDENTITY_CHUNKS = 256
 """How many chunks each array of names and labels has at most."""
 
 
-def prepare(address: StoreAddress, job: Job, clips: Sequence[Clip]) -> zarr.Group:
+def prepare(
+    address: StoreAddress,
+    job: Job,
+    clips: Sequence[Clip],
+    identical: Sequence[Sequence[str]] = (),
+) -> zarr.Group:
     """Create the store with all rows fixed, or open one that was created the same way.
 
     The root's metadata is written last: where it stands, the store is whole. A creation that was
-    interrupted is done again, and two at the same time put the same objects.
+    interrupted is done again, and two at the same time put the same objects. A new store remembers
+    ``identical``: names of clips that are read from the same bytes.
 
     Raises
     ------
     StoreError
         If something else lies there, or a store with other settings, clips or labels.
     """
-    attributes = _attributes(job, clips)
+    attributes = _attributes(job, clips, identical)
     found = existing(address)
     if found is None:
         create(address, _skeleton(job, clips, attributes))
@@ -100,7 +106,9 @@ def _identity(clips: Sequence[Clip]) -> str:
     return state.hexdigest()
 
 
-def _attributes(job: Job, clips: Sequence[Clip]) -> dict[str, Any]:
+def _attributes(
+    job: Job, clips: Sequence[Clip], identical: Sequence[Sequence[str]]
+) -> dict[str, Any]:
     settings = job.extraction()
     return {
         "format": FORMAT,
@@ -111,6 +119,7 @@ def _attributes(job: Job, clips: Sequence[Clip]) -> dict[str, Any]:
         "identity": _identity(clips),
         "batch": job.data.batch,
         "features": list(job.features),
+        "identical": [list(names) for names in identical],
     }
 
 
