@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,7 @@ import numpy.typing as npt
 from emodask.clip_features import Compute, features_of_bytes
 from emodask.errors import ClusterError, EmodaskError, FeatureError, UnreachableError
 from emodask.job import Job
+from emodask.sources.archive import Member
 from emodask.sources.catalogue import Clip, MediaFile
 from emodask.sources.names import Modality
 from emodask.store import Row, Status, incomplete_reason
@@ -23,6 +26,21 @@ def media_of(job: Job, clip: Clip, modality: Modality) -> MediaFile | None:
 def has_all_media(job: Job, clip: Clip) -> bool:
     """Whether a clip has a file for every modality of a job."""
     return all(media_of(job, clip, modality) is not None for modality in job.modalities)
+
+
+def identical_clips(job: Job, clips: Iterable[Clip]) -> list[list[str]]:
+    """Names of clips of which a job reads the same bytes, as far as directories of zips tell.
+
+    Members of one size and CRC-32 are taken for the same; files of their own would have to be read.
+    """
+    groups: dict[tuple[str, int, int], list[str]] = defaultdict(list)
+    for clip in clips:
+        for modality in job.modalities:
+            media = media_of(job, clip, modality)
+            if media is not None and isinstance(media.where, Member):
+                groups[modality, media.where.crc, media.where.size].append(clip.clip_id)
+    found = {tuple(group): None for group in groups.values() if len(group) > 1}
+    return [list(group) for group in found]
 
 
 def compute_clip(job: Job, clip: Clip, compute: Compute | None = None) -> Row:

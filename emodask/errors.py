@@ -87,3 +87,9 @@ class FeatureError(EmodaskError):
 
 class EvaluationError(EmodaskError):
     """Clips on which a model cannot be fitted or evaluated."""
+
+
+class ProtocolError(EvaluationError):
+    """A protocol that a job names and its clips do not allow."""
+
+    exit_code = 2

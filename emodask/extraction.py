@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 import emodask
 from emodask.batches import Batch, BatchOutcome, plan_batches, process_batch
-from emodask.clip_rows import has_all_media, media_of
+from emodask.clip_rows import has_all_media, identical_clips, media_of
 from emodask.cluster import Tasks, current_client, killed_its_workers
 from emodask.errors import SourceError
 from emodask.isolation import CLIP_MEMORY, CLIP_TIMEOUT
@@ -125,6 +125,7 @@ def extract(
     storage_options: StorageOptions | None = None,
     retry_failed: bool = False,
     clip_timeout: float = CLIP_TIMEOUT,
+    on_clips: Callable[[Sequence[Clip]], None] | None = None,
     on_plan: Callable[[MemoryPlan, Workers], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> ExtractSummary:
@@ -150,6 +151,8 @@ def extract(
         Compute failed rows again, and incomplete ones whose media has come since.
     clip_timeout : float
         Seconds that decoding and computing one clip may take on a worker.
+    on_clips : callable, optional
+        Called with the clips that take part; what it raises ends the extraction before its start.
     on_plan : callable, optional
         Called with the plan of a worker's memory and the workers that it is for, before the start.
     on_progress : callable, optional
@@ -170,6 +173,8 @@ def extract(
     began = time.monotonic()
     job = load_job(job)
     clips = select(job, scan(sources, storage_options))
+    if on_clips:
+        on_clips(clips)
     summary = extract_clips(
         job,
         clips,
@@ -203,7 +208,7 @@ def extract_clips(
     plan = None if there else _plan(job, address, clips, workers, len(clips))
     if plan:
         refuse(plan, workers)
-    group = prepare(address, job, clips)
+    group = prepare(address, job, clips, () if there else identical_clips(job, clips))
     status = read_status(group)
     has_media = [has_all_media(job, clip) for clip in clips] if retry_failed else ()
     redo = rows_to_compute(status, has_media, retry_failed)

@@ -24,7 +24,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 RESERVED = frozenset(
     {
-        *("clip", "clip_id", "actor", "emotion", "intensity", "statement", "repetition", "channel"),
+        *("clip", "clip_id", "corpus"),
+        *("actor", "emotion", "intensity", "statement", "repetition", "channel"),
         *("status", "error", "seconds", "frames", "checksum"),
     }
 )

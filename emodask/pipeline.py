@@ -5,12 +5,15 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emodask.errors import EvaluationError, UsageError
+from emodask.evaluation.clips import identities_of, named_protocols
 from emodask.evaluation.evaluate import evaluate
 from emodask.evaluation.folds import EvaluationProgress
+from emodask.evaluation.protocols import require_possible
 from emodask.extraction import ExtractSummary, Progress, extract
 from emodask.fitting import fit
 from emodask.isolation import CLIP_TIMEOUT
@@ -18,6 +21,7 @@ from emodask.job import Job, load_job
 from emodask.memory import MemoryPlan, Workers
 from emodask.models.checking import check_installed
 from emodask.run_record import RunRecorder, record_in
+from emodask.sources.catalogue import Clip
 from emodask.sources.location import StorageOptions
 
 if TYPE_CHECKING:
@@ -115,6 +119,13 @@ def run(
     Returns
     -------
     RunResult
+
+    Raises
+    ------
+    JobError, SourceError, StoreError
+    ProtocolError
+        If the job names a protocol that the clips of the sources do not allow; nothing has been
+        computed then.
     """
     job = load_job(job)
     check_installed(job)
@@ -131,6 +142,7 @@ def run(
             storage_options=storage_options,
             retry_failed=retry_failed,
             clip_timeout=clip_timeout,
+            on_clips=partial(_refuse_impossible, job),
             on_plan=recorder.planning(on_plan),
             on_progress=recorder.watching(on_progress),
         )
@@ -168,3 +180,8 @@ def run(
         result = RunResult(layout, summary, metrics, stopped)
         recorder.end("failed" if stopped else "finished", result.exit_code, stopped)
     return result
+
+
+def _refuse_impossible(job: Job, clips: Sequence[Clip]) -> None:
+    if named := named_protocols(job):
+        require_possible(named, identities_of(clips), f"job {job.name}")

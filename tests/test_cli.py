@@ -175,7 +175,22 @@ def test_verify_exits_with_1_on_damage(emodask, one_clip, job_file, tmp_path):
     assert "damaged rows 0 to 0" in out
 
 
-def test_a_run_with_too_little_to_learn_from_says_so(emodask, one_clip, job_file, tmp_path):
+def test_a_run_of_protocols_that_its_clips_do_not_allow_is_refused_before_work(
+    emodask, one_clip, job_file, tmp_path
+):
+    code, out, err = emodask(
+        "run", job_file, "-s", one_clip, "--out", tmp_path / "o", "--scheduler", "sync"
+    )
+    assert code == 2
+    assert "job small: protocol 'loso' needs clips of at least 2 actors; there is 1" in err
+    assert "take it out of evaluation.protocols" in err
+    assert "Traceback" not in out + err
+    assert not (tmp_path / "o" / "store.zarr").exists()
+
+
+def test_a_run_with_too_little_to_learn_from_says_so(emodask, one_clip, tmp_path):
+    job_file = tmp_path / "default.toml"
+    job_file.write_text(as_toml({k: v for k, v in SMALL.items() if k != "evaluation"}))
     code, out, err = emodask(
         "run", job_file, "-s", one_clip, "--out", tmp_path / "o", "--scheduler", "sync"
     )

@@ -52,18 +52,19 @@ def test_a_run_that_finished_says_what_it_did(corpus, small_job, tmp_path, monke
 
 
 def test_clips_that_fail_are_listed_with_reasons_and_without_folders(small_job, tmp_path):
-    name = "Actor_01/03-01-{:02d}-01-01-01-01.wav"
-    zip_of(tmp_path / "a.zip", {name.format(3): wav(tone()), name.format(6): b"RIFF"})
+    name = "Actor_{a:02d}/03-01-{:02d}-01-01-01-{a:02d}.wav"
+    broken = {name.format(e, a=a): b"RIFF" for e in (4, 6) for a in (1, 2)}
+    zip_of(tmp_path / "a.zip", {name.format(3, a=1): wav(tone()), **broken})
     result = run(small_job, str(tmp_path / "a.zip"), tmp_path / "out")
     record = record_of(tmp_path / "out")
     assert result.exit_code == 1
     assert record["exit_code"] == 1
-    assert record["failures"]["count"] == 1
-    (failure,) = record["failures"]["first"]
+    assert record["failures"]["count"] == 4
+    failure = record["failures"]["first"][1]
     assert failure["clip"] == "01-06-01-01-01-01"
     assert "03-01-06-01-01-01-01.wav" in failure["reason"]
-    assert record["missing"] == {"video": 2}
-    # One clip of one actor: nothing can be learnt, and the record says so.
+    assert record["missing"] == {"video": 5}
+    # One clip of one actor is left: nothing can be learnt, and the record says so.
     assert record["state"] == "failed"
     assert record["error"]
     assert str(tmp_path) not in json.dumps(record)

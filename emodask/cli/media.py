@@ -42,6 +42,7 @@ def synth(
     clips: Annotated[int, typer.Option(min=1, max=60, help="Clips an actor.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other people.")] = 0,
     size: Annotated[str, typer.Option(help="Width x height in pixels.")] = "426x240",
+    song: Annotated[bool, typer.Option("--song", help="Sung clips in place of spoken.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing zips.")] = False,
 ) -> None:
     """Write actor zips of animated faces with voices, named and laid out as RAVDESS is."""
@@ -58,6 +59,7 @@ def synth(
             clips=clips,
             seed=seed,
             size=parse_size(size),
+            channel="song" if song else "speech",
             overwrite=overwrite,
             progress=reporter.synth,
         )

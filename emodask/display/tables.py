@@ -41,6 +41,9 @@ def show_catalogue(console: Console, catalogue: Catalogue) -> None:
         f"{plural(len(catalogue), 'clip')} of {plural(len(catalogue.actors), 'actor')}; files: "
         + (", ".join(f"{count} {kind}" for kind, count in sorted(media.items())) or "none")
     )
+    if len(catalogue.corpora) > 1:
+        clips = Counter(clip.corpus or "not known" for clip in catalogue.clips)
+        console.print("corpora: " + ", ".join(f"{clips[name]} {name}" for name in sorted(clips)))
     for modality in MODALITIES:
         without = [clip for clip in catalogue.clips if clip.media_for(modality) is None]
         if without:
@@ -87,6 +90,7 @@ def catalogue_dict(catalogue: Catalogue) -> dict[str, Any]:
         "clips": [
             {
                 "clip_id": clip.clip_id,
+                "corpus": clip.corpus,
                 "actor": clip.actor,
                 "emotion": EMOTIONS[clip.emotion - 1],
                 "channel": clip.channel,

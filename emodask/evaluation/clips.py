@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import zarr
 
 from emodask.errors import EvaluationError, StoreError
+from emodask.evaluation.identities import Codes, Identities
 from emodask.features import family
 from emodask.job import Job, digest
 from emodask.models.system import features_used
+from emodask.sources.catalogue import Clip
+from emodask.sources.corpora import corpus_of
 from emodask.store import (
     Status,
     StoreAddress,
@@ -31,19 +35,32 @@ class Clips:
     rows : ndarray of intp, shape (n,)
         Their places in the store, ascending.
     clip_id : ndarray of str, shape (n,)
-    actor, emotion : ndarray of int, shape (n,)
+    identities : Identities
+        Actor, emotion, statement, channel and corpus of each.
     counts : dict
         Rows of the whole store by status.
+    identical : tuple of tuple of str
+        Names of clips that were read from the same bytes.
     """
 
     rows: npt.NDArray[np.intp]
     clip_id: npt.NDArray[np.str_]
-    actor: npt.NDArray[np.int64]
-    emotion: npt.NDArray[np.int64]
+    identities: Identities
     counts: dict[str, int]
+    identical: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def actor(self) -> Codes:
+        """Code of each clip's actor."""
+        return self.identities.actor
+
+    @property
+    def emotion(self) -> Codes:
+        """Code of each clip's emotion."""
+        return self.identities.emotion
 
 
 def usable_clips(job: Job, address: StoreAddress, models: Sequence[str] | None = None) -> Clips:
@@ -87,8 +104,52 @@ def usable_clips(job: Job, address: StoreAddress, models: Sequence[str] | None =
             "there is nothing to learn from"
         )
 
-    def column(name: str) -> npt.NDArray[np.int64]:
+    names = np.array([str(name) for name in np.asarray(stored_array(group, "clip_id")[:])[rows]])
+    kept = set(names.tolist())
+    same = [tuple(name for name in some if name in kept) for some in about.get("identical", [])]
+    identical = tuple(some for some in same if len(some) > 1)
+    return Clips(rows, names, _identities(group, rows, names), counts, identical)
+
+
+def named_protocols(job: Job) -> tuple[str, ...]:
+    """Protocols that a job names; none of those that it has by default, which may be impossible."""
+    named = "protocols" in job.evaluation.model_fields_set
+    return job.evaluation.protocols if named else ()
+
+
+def stored_identities(address: StoreAddress) -> Identities:
+    """What a store says of all its rows, whatever has become of them."""
+    group = open_group(address)
+    names = np.array([str(name) for name in np.asarray(stored_array(group, "clip_id")[:])])
+    return _identities(group, np.arange(len(names)), names)
+
+
+def identities_of(clips: Sequence[Clip]) -> Identities:
+    """What a catalogue says of clips."""
+    return Identities.of(
+        actor=[clip.actor for clip in clips],
+        emotion=[clip.emotion for clip in clips],
+        statement=[clip.statement for clip in clips],
+        channel=[clip.channel for clip in clips],
+        corpus=[clip.corpus for clip in clips],
+    )
+
+
+def _identities(
+    group: zarr.Group, rows: npt.NDArray[np.intp], names: npt.NDArray[np.str_]
+) -> Identities:
+    if "corpus" in group:
+        corpus = [str(name) for name in np.asarray(stored_array(group, "corpus")[:])[rows]]
+    else:  # written before stores had it
+        corpus = [corpus_of(name) for name in names]
+
+    def column(name: str) -> Codes:
         return np.asarray(stored_array(group, name)[:], np.int64)[rows]
 
-    names = np.array([str(name) for name in np.asarray(stored_array(group, "clip_id")[:])[rows]])
-    return Clips(rows, names, column("actor"), column("emotion"), counts)
+    return Identities.of(
+        actor=column("actor"),
+        emotion=column("emotion"),
+        statement=column("statement"),
+        channel=column("channel"),
+        corpus=corpus,
+    )

@@ -20,27 +20,25 @@ from emodask.command_line import command_line
 from emodask.emotions import emotion_name
 from emodask.errors import EvaluationError
 from emodask.evaluation.adaptation import ADAPTED, ADAPTED_MEANING, row_names
-from emodask.evaluation.clips import Clips, usable_clips
+from emodask.evaluation.clips import Clips, named_protocols, stored_identities, usable_clips
+from emodask.evaluation.directions import by_fold, fold_sentences
 from emodask.evaluation.folds import EvaluationProgress, FoldTask, Prediction, run_folds
+from emodask.evaluation.identical import identical_notes
 from emodask.evaluation.outcome import Outcome, describe, leakages
-from emodask.evaluation.protocols import PROTOCOLS, Split, split
+from emodask.evaluation.protocols import PROTOCOLS, Split, require_possible, split
 from emodask.evaluation.report import write_report
 from emodask.job import Job, digest, load_job
 from emodask.models.checking import check_installed
 from emodask.models.system import emotion_columns, model_features
 from emodask.scrubbing import clean_cause
+from emodask.sources.corpora import credit_of
 from emodask.sources.folder import Folder
 from emodask.sources.location import StorageOptions, reason
-from emodask.sources.names import is_clip_id
 from emodask.store import StoreAddress, failures, open_group
 
 if TYPE_CHECKING:
     from distributed import Client
 
-RAVDESS_CREDIT = (
-    "clips named as RAVDESS names them. If they are its own: Livingstone & Russo (2018), "
-    "PLoS ONE 13(5): e0196391, Zenodo record 1188976, CC BY-NC-SA 4.0"
-)
 _LIBRARIES = ("dask", "librosa", "numba", "numpy", "opencv-python-headless", "scikit-learn", "zarr")
 
 
@@ -66,7 +64,8 @@ def evaluate(
     client : distributed.Client, optional
         Where folds run; by default on the client that is connected, or else in this process.
     credit : str, optional
-        Whose data it is, for the report; by default that of RAVDESS if all clips have its names.
+        Whose data it is, for the report; by default RAVDESS's and TESS's own credits if all clips
+        have their names.
     storage_options : mapping, optional
         For fsspec.
     on_progress : callable, optional
@@ -75,23 +74,25 @@ def evaluate(
     Returns
     -------
     dict
-        What ``metrics.json`` holds. A protocol that is impossible with the actors present has a
-        ``not_run`` with the reason.
+        What ``metrics.json`` holds. A protocol that is impossible with the clips that could be
+        extracted has a ``not_run`` with the reason.
 
     Raises
     ------
     StoreError, EvaluationError
+        ProtocolError if the job names a protocol that no clips of the store would allow.
     """
     job = load_job(job)
     check_installed(job)
     address = StoreAddress.of(store, storage_options)
     clips = usable_clips(job, address)
+    require_possible(named_protocols(job), stored_identities(address), f"job {job.name}")
     seed = job.seed if job.evaluation.seed is None else job.evaluation.seed
     splits: dict[str, Split] = {}
     refused: dict[str, str] = {}
     for name in job.evaluation.protocols:
         try:
-            splits[name] = split(name, clips.actor, clips.emotion, seed)
+            splits[name] = split(name, clips.identities, seed)
         except EvaluationError as error:
             refused[name] = str(error)
     tasks = [
@@ -111,9 +112,9 @@ def evaluate(
     predictions.sort(key=lambda p: (p.protocol, p.model, order[p.fold]))
     predictions = [p for p in predictions if p.protocol not in refused]
     metrics = _metrics(job, address, clips, splits, refused, predictions, seed)
-    if credit is None and all(is_clip_id(name) for name in clips.clip_id):
-        credit = RAVDESS_CREDIT
-    metrics["data"]["credit"] = credit or ""
+    if credit is None:
+        credit = credit_of(clips.identities.corpus.tolist())
+    metrics["data"]["credit"] = credit
     _write_files(str(report), job, clips, predictions, metrics, storage_options)
     return metrics
 
@@ -147,7 +148,7 @@ def _metrics(
             continue
         tested = np.concatenate([fold.test for fold in splits[name].folds])
         entry.update(
-            notes=list(splits[name].notes),
+            notes=[*splits[name].notes, *identical_notes(clips, splits[name].folds)],
             n_clips=len(tested),
             n_actors=len(set(clips.actor[tested].tolist())),
             folds=len(splits[name].folds),
@@ -169,6 +170,10 @@ def _metrics(
             entry["models"][model]["features"] = list(features)
             if model.endswith(ADAPTED):
                 entry["models"][model]["adaptation"] = ADAPTED_MEANING
+            if about.by_fold:
+                folds = by_fold(clips, parts, emotions, seed)
+                entry["models"][model]["folds"] = folds
+                entry["notes"] += fold_sentences(model, folds)
     failed = failures(open_group(address))
     return {
         "protocols": protocols,
@@ -185,6 +190,7 @@ def _metrics(
             "clips": sum(clips.counts.values()),
             **clips.counts,
             "usable": len(clips),
+            "identical": [list(group) for group in clips.identical],
             "actors": sorted(set(clips.actor.tolist())),
             "emotions": list(emotions),
             "failures": [{"clip_id": clip, "error": error} for clip, error in failed],

@@ -2,52 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from emodask.emotions import EMOTIONS, emotion_name
-from emodask.errors import EvaluationError, JobError
-
-Rows = npt.NDArray[np.intp]
-
-RAVDESS_ACTORS = range(1, 25)
-
-LUNA_5: tuple[tuple[int, ...], ...] = (
-    (2, 5, 14, 15, 16),
-    (3, 6, 7, 13, 18),
-    (10, 11, 12, 19, 20),
-    (8, 17, 21, 23, 24),
-    (1, 4, 9, 22),
+from emodask.errors import EvaluationError, JobError, ProtocolError
+from emodask.evaluation.assignments import (
+    EMOBOX_6,
+    LUNA_5,
+    Assign,
+    Fold,
+    actors_20_4,
+    cross_corpus,
+    grouped,
+    loso,
+    speech_to_song,
+    statement_held_out,
+    within_actor,
 )
-EMOBOX_6: tuple[tuple[int, ...], ...] = (
-    (1, 11, 20, 21),
-    (4, 10, 12, 14),
-    (8, 9, 19, 23),
-    (3, 5, 7, 24),
-    (2, 15, 16, 18),
-    (6, 13, 17, 22),
-)
-
-
-@dataclass(frozen=True, eq=False)
-class Fold:
-    """One training side and one test side.
-
-    Attributes
-    ----------
-    name : str
-        What the fold leaves out, like ``actor-07`` or ``group-2``.
-    train, test : intp arrays
-        Row indices, ascending, disjoint.
-    """
-
-    name: str
-    train: Rows
-    test: Rows
+from emodask.evaluation.identities import Identities, actor_ranges
 
 
 @dataclass(frozen=True)
@@ -65,15 +41,18 @@ class Protocol:
     leaky_reason : str
         Why the figures flatter, for a protocol that is not speaker-independent; else empty.
     assign : callable
-        ``assign(actors, rows, seed)`` gives folds and notes; ``rows`` are the clips whose actor
-        is known, ``actors`` the codes of all clips.
+        ``assign(clips, rows, seed)`` gives folds and notes; ``rows`` are the clips whose actor
+        is known.
+    by_fold : bool
+        Whether each fold asks a question of its own, so that its figures are shown alone too.
     """
 
     name: str
     description: str
     speaker_independent: bool
     leaky_reason: str
-    assign: Callable[[npt.NDArray[np.int64], Rows, int], tuple[list[Fold], list[str]]]
+    assign: Assign
+    by_fold: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,116 +74,6 @@ class Split:
     notes: tuple[str, ...]
 
 
-def actor_ranges(codes: Iterable[int]) -> str:
-    """Write actor codes as a short list of ranges.
-
-    Examples
-    --------
-    >>> actor_ranges([1, 2, 3, 7, 9, 10])
-    '1-3, 7, 9-10'
-    """
-    runs: list[list[int]] = []
-    for code in sorted({int(c) for c in codes}):
-        if runs and code == runs[-1][1] + 1:
-            runs[-1][1] = code
-        else:
-            runs.append([code, code])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
-
-
-def _fold(name: str, actors: npt.NDArray[np.int64], rows: Rows, test: Iterable[int]) -> Fold:
-    """Test on the given actors' clips, train on those of all others."""
-    tested = np.isin(actors[rows], list(test))
-    return Fold(name, rows[~tested], rows[tested])
-
-
-def _within_actor(
-    actors: npt.NDArray[np.int64], rows: Rows, seed: int
-) -> tuple[list[Fold], list[str]]:
-    train, test, single = [], [], []
-    for actor in np.unique(actors[rows]):
-        own = rows[actors[rows] == actor]
-        n = len(own)
-        if n == 1:
-            single.append(actor)
-        n_train = 1 if n == 1 else min(max((2 * n + 1) // 3, 1), n - 1)
-        # Seeded by seed and actor: an actor's share does not depend on who else is present.
-        shuffled = np.random.default_rng([seed, int(actor)]).permutation(own)
-        train.append(shuffled[:n_train])
-        test.append(shuffled[n_train:])
-    notes = []
-    if single:
-        notes.append(f"actors with one clip, which is trained on: {actor_ranges(single)}")
-    fold = Fold("within-actor", np.sort(np.concatenate(train)), np.sort(np.concatenate(test)))
-    return [fold], notes
-
-
-def _actors_20_4(
-    actors: npt.NDArray[np.int64], rows: Rows, seed: int
-) -> tuple[list[Fold], list[str]]:
-    present = np.unique(actors[rows])
-    train = [a for a in present if a <= 20]
-    test = [a for a in present if 21 <= a <= 24]
-    beyond = [a for a in present if a > 24]
-    absent = sorted(set(RAVDESS_ACTORS) - set(present.tolist()))
-    notes = []
-    if not train or not test:
-        n_test = max(1, (len(present) + 3) // 6)
-        train, test = list(present[:-n_test]), list(present[-n_test:])
-        notes.append(
-            f"trained on actors {actor_ranges(train)}, tested on {actor_ranges(test)} "
-            f"(the last sixth of those present), because actors {actor_ranges(absent)} are absent"
-        )
-    else:
-        if absent:
-            notes.append(
-                f"trained on actors {actor_ranges(train)}, tested on {actor_ranges(test)}; "
-                f"actors {actor_ranges(absent)} are absent"
-            )
-        if beyond:
-            notes.append(f"actors {actor_ranges(beyond)} are on neither side")
-            rows = rows[actors[rows] <= 24]
-    return [_fold("actors-20-4", actors, rows, test)], notes
-
-
-def _loso(actors: npt.NDArray[np.int64], rows: Rows, seed: int) -> tuple[list[Fold], list[str]]:
-    present = np.unique(actors[rows])
-    return [_fold(f"actor-{a:02d}", actors, rows, [a]) for a in present], []
-
-
-def _grouped(
-    published: Sequence[Sequence[int]],
-) -> Callable[[npt.NDArray[np.int64], Rows, int], tuple[list[Fold], list[str]]]:
-    """Leave one group of actors out, for the published groups."""
-
-    def assign(
-        actors: npt.NDArray[np.int64], rows: Rows, seed: int
-    ) -> tuple[list[Fold], list[str]]:
-        present = set(np.unique(actors[rows]).tolist())
-        grouped = {a for group in published for a in group}
-        notes = []
-        if absent := grouped - present:
-            notes.append(f"the groups lack actors {actor_ranges(absent)}, who are absent")
-        groups = [[a for a in group if a in present] for group in published]
-        if others := sorted(present - grouped):
-            for actor in others:
-                min(groups, key=len).append(actor)
-            notes.append(
-                f"actors {actor_ranges(others)} are in no published group; each in turn "
-                "was dealt to the smallest"
-            )
-        if empty := [i for i, group in enumerate(groups, start=1) if not group]:
-            notes.append(f"dropped as empty: group {actor_ranges(empty)}")
-        folds = [
-            _fold(f"group-{i}", actors, rows, group)
-            for i, group in enumerate(groups, start=1)
-            if group
-        ]
-        return folds, notes
-
-    return assign
-
-
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
@@ -213,28 +82,51 @@ PROTOCOLS: dict[str, Protocol] = {
             "leave one speaker out: each actor is tested by a model trained on all others",
             True,
             "",
-            _loso,
+            loso,
         ),
         Protocol(
             "luna-5",
             "five groups of actors, each tested by a model trained on the other four",
             True,
             "",
-            _grouped(LUNA_5),
+            grouped(LUNA_5),
         ),
         Protocol(
             "emobox-6",
             "six groups of actors, each tested by a model trained on the other five",
             True,
             "",
-            _grouped(EMOBOX_6),
+            grouped(EMOBOX_6),
         ),
         Protocol(
             "actors-20-4",
             "trained on actors 1-20, tested on actors 21-24",
             True,
             "",
-            _actors_20_4,
+            actors_20_4,
+        ),
+        Protocol(
+            "statement-held-out",
+            "each actor saying one sentence is tested by a model trained on all others saying "
+            "the other",
+            True,
+            "",
+            statement_held_out,
+        ),
+        Protocol(
+            "speech-to-song",
+            "each actor singing is tested by a model trained on all others speaking",
+            True,
+            "",
+            speech_to_song,
+        ),
+        Protocol(
+            "cross-corpus",
+            "each corpus is tested by a model trained on the other",
+            True,
+            "",
+            cross_corpus,
+            by_fold=True,
         ),
         Protocol(
             "within-actor",
@@ -242,7 +134,7 @@ PROTOCOLS: dict[str, Protocol] = {
             False,
             "the same people are on both sides, so the model is tested on voices and faces "
             "it was trained on",
-            _within_actor,
+            within_actor,
         ),
     )
 }
@@ -255,40 +147,51 @@ def _label_name(label: Any) -> str:
     return str(label)
 
 
-def _check(protocol: Protocol, fold: Fold, actors: npt.NDArray[Any], labels: Any) -> list[str]:
+def _check(protocol: Protocol, fold: Fold, clips: Identities) -> list[str]:
     """Refuse a fold that cannot be trained or tested; say which emotions it cannot learn."""
     for side, rows in (("train", fold.train), ("test", fold.test)):
         if not len(rows):
-            present = np.unique(actors[actors > 0])
+            present = np.unique(clips.actor[clips.actor > 0])
             raise EvaluationError(
                 f"protocol {protocol.name!r} needs clips on both sides of each fold; "
-                f"fold {fold.name!r} has none to {side} on, with {len(actors)} clips of "
+                f"fold {fold.name!r} has none to {side} on, with {len(clips)} clips of "
                 f"actors {actor_ranges(present)}"
             )
-    known = np.unique(labels[fold.train])
+    known = np.unique(clips.emotion[fold.train])
     if len(known) < 2:
         raise EvaluationError(
             f"protocol {protocol.name!r} needs at least 2 emotions to train on; fold "
             f"{fold.name!r} has only {_label_name(known[0])} on its training side"
         )
-    unknown = np.setdiff1d(labels[fold.test], known)
+    unknown = np.setdiff1d(clips.emotion[fold.test], known)
     if not len(unknown):
         return []
     names = ", ".join(_label_name(label) for label in unknown)
     return [f"fold {fold.name} tests emotions that its training side lacks: {names}"]
 
 
-def split(name: str, actors: npt.ArrayLike, labels: npt.ArrayLike, seed: int = 0) -> Split:
+def _check_people(clips: Identities) -> None:
+    """Refuse an actor code that two corpora use: two people would count as one."""
+    owner: dict[int, str] = {}
+    pairs = {(int(a), str(c)) for a, c in zip(clips.actor, clips.corpus, strict=True) if a and c}
+    for actor, corpus in sorted(pairs):
+        if owner.setdefault(actor, corpus) != corpus:
+            raise EvaluationError(
+                f"actor {actor} is a speaker of {owner[actor]} and of {corpus}, who would count "
+                "as one person; give each speaker a code of their own in the manifest (RAVDESS "
+                "has 1-24, TESS 101 and 102)"
+            )
+
+
+def split(name: str, clips: Identities, seed: int = 0) -> Split:
     """Split clips by a protocol.
 
     Parameters
     ----------
     name : str
         A key of :data:`PROTOCOLS`.
-    actors : (n,) int array
-        Actor code of each clip; clips with code 0 (not known) enter no fold, and a note says so.
-    labels : (n,) array
-        Emotion code of each clip.
+    clips : Identities
+        Clips of actor 0 (not known) enter no fold, and a note says so.
     seed : int
         Non-negative. Only ``within-actor`` draws lots: the split of an actor's clips depends on
         the seed, the actor's code and the order of the actor's clips, on nothing else.
@@ -304,27 +207,22 @@ def split(name: str, actors: npt.ArrayLike, labels: npt.ArrayLike, seed: int = 0
         If no protocol has that name.
     EvaluationError
         If the clips do not allow the protocol: fewer than two actors for a speaker-independent
-        one, a fold with an empty side, or with fewer than two emotions to train on.
+        one, a fold with an empty side, or with fewer than two emotions to train on; one statement,
+        channel or corpus for a protocol that needs two; one actor code in two corpora.
 
     Examples
     --------
-    >>> found = split("loso", actors=[1, 1, 2, 2], labels=[3, 5, 3, 5])
+    >>> found = split("loso", Identities.of(actor=[1, 1, 2, 2], emotion=[3, 5, 3, 5]))
     >>> [(fold.name, fold.test.tolist()) for fold in found.folds]
     [('actor-01', [0, 1]), ('actor-02', [2, 3])]
     """
     if name not in PROTOCOLS:
         raise JobError(f"unknown protocol {name!r}; there are {', '.join(PROTOCOLS)}")
     protocol = PROTOCOLS[name]
-    codes, targets = np.asarray(actors, dtype=np.int64), np.asarray(labels)
-    if codes.ndim != 1 or targets.shape != codes.shape:
-        raise EvaluationError(
-            f"actors and labels must be one code per clip; their shapes are {codes.shape} "
-            f"and {targets.shape}"
-        )
-    rows = np.flatnonzero(codes > 0)
-    n_unknown = len(codes) - len(rows)
+    rows = np.flatnonzero(clips.actor > 0)
+    n_unknown = len(clips) - len(rows)
     n_needed = 2 if protocol.speaker_independent else 1
-    present = np.unique(codes[rows])
+    present = np.unique(clips.actor[rows])
     if len(present) < n_needed:
         raise EvaluationError(
             f"protocol {name!r} needs clips of at least {n_needed} actor{'s' * (n_needed > 1)}; "
@@ -332,9 +230,40 @@ def split(name: str, actors: npt.ArrayLike, labels: npt.ArrayLike, seed: int = 0
             + (f" (actor {actor_ranges(present)})" if len(present) else "")
             + (f", and {n_unknown} clips whose actor is not known" if n_unknown else "")
         )
-    folds, notes = protocol.assign(codes, rows, seed)
+    _check_people(clips)
+    folds, notes = protocol.assign(clips, rows, seed)
     if n_unknown:
         notes.append(f"{n_unknown} clips whose actor is not known are in no fold")
     for fold in folds:
-        notes += _check(protocol, fold, codes, targets)
+        notes += _check(protocol, fold, clips)
     return Split(protocol, tuple(folds), tuple(notes))
+
+
+def require_possible(names: Iterable[str], clips: Identities, where: str) -> None:
+    """Refuse protocols that clips do not allow, before anything is computed for them.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Keys of :data:`PROTOCOLS`.
+    clips : Identities
+        All clips that sources or a store hold.
+    where : str
+        What names the protocols, for the message.
+
+    Raises
+    ------
+    ProtocolError
+        Naming each of them, and why.
+    """
+    reasons = []
+    for name in names:
+        try:
+            split(name, clips)
+        except EvaluationError as error:
+            reasons.append(str(error))
+    if reasons:
+        raise ProtocolError(
+            f"{where}: {'; '.join(reasons)}. Pass the sources that it needs, or take it out of "
+            "evaluation.protocols"
+        )

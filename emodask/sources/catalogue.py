@@ -10,9 +10,10 @@ from typing import Literal
 
 from emodask.errors import MediaError, SourceError, UnreachableError
 from emodask.sources.archive import MAX_MEMBER_SIZE, Member, members
+from emodask.sources.corpora import read_name
 from emodask.sources.location import Location, StorageOptions, expand, redact
 from emodask.sources.manifest import read_manifest
-from emodask.sources.names import Kind, NameRejected, parse_name
+from emodask.sources.names import Kind, NameRejected
 
 MEDIA_SUFFIXES = {".mp4", ".wav"}
 
@@ -68,7 +69,10 @@ class MediaFile:
 
 @dataclass(frozen=True)
 class Clip:
-    """One performance, whatever files carry it. Codes are RAVDESS's; 0 = not known."""
+    """One performance, whatever files carry it. Codes are RAVDESS's; 0 = not known.
+
+    ``corpus`` is the name of the corpus that it belongs to; empty = not known.
+    """
 
     clip_id: str
     actor: int
@@ -77,6 +81,7 @@ class Clip:
     intensity: int = 0
     statement: int = 0
     repetition: int = 0
+    corpus: str = ""
     media: tuple[MediaFile, ...] = field(default=(), repr=False)
 
     @property
@@ -134,6 +139,11 @@ class Catalogue:
     def actors(self) -> tuple[int, ...]:
         """Actor codes present, ascending."""
         return tuple(sorted({clip.actor for clip in self.clips}))
+
+    @property
+    def corpora(self) -> tuple[str, ...]:
+        """Names of the corpora present, sorted; clips of unknown ones add none."""
+        return tuple(sorted({clip.corpus for clip in self.clips} - {""}))
 
     def select(
         self, emotions: Iterable[int] | None = None, channels: Iterable[int] | None = None
@@ -227,6 +237,7 @@ def _scan_file(location: Location, entries: list[_Entry], problems: list[Problem
                 intensity=row.intensity,
                 statement=row.statement,
                 repetition=row.repetition,
+                corpus=row.corpus,
             )
             entries.append(_Entry(clip, MediaFile(row.kind, row.where)))
     elif suffix in MEDIA_SUFFIXES:
@@ -241,20 +252,11 @@ def _scan_media(
     where: Location | Member, name: str, entries: list[_Entry], problems: list[Problem]
 ) -> None:
     try:
-        parsed, kind = parse_name(redact(name))
+        named, kind = read_name(redact(name))
     except NameRejected as rejected:
         problems.append(Problem("rejected", str(where), str(rejected)))
         return
-    clip = Clip(
-        clip_id=parsed.clip_id,
-        actor=parsed.actor,
-        emotion=parsed.emotion,
-        channel=parsed.channel,
-        intensity=parsed.intensity,
-        statement=parsed.statement,
-        repetition=parsed.repetition,
-    )
-    entries.append(_Entry(clip, MediaFile(kind, where)))
+    entries.append(_Entry(Clip(**named.columns()), MediaFile(kind, where)))
 
 
 def _assemble(entries: Iterable[_Entry]) -> tuple[list[Clip], list[Problem]]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import posixpath
+import re
 from dataclasses import dataclass
 
-from emodask.emotions import CODES, EMOTIONS
+from emodask.emotions import CODES, EMOTIONS, emotion_name
 from emodask.errors import SourceError
 from emodask.sources.archive import Member, members
+from emodask.sources.corpora import corpus_of, read_name
 from emodask.sources.location import Location, is_url
-from emodask.sources.names import CHANNELS, KINDS, Kind
+from emodask.sources.names import CHANNELS, KINDS, Kind, NameRejected
 
 REQUIRED = ("path", "clip_id", "actor", "emotion")
-OPTIONAL = ("intensity", "statement", "repetition", "channel", "modality")
+OPTIONAL = ("intensity", "statement", "repetition", "channel", "modality", "corpus")
 _KIND_BY_SUFFIX: dict[str, Kind] = {
     ".mp4": "full-av",
     ".mov": "full-av",
@@ -26,6 +28,7 @@ _KIND_BY_SUFFIX: dict[str, Kind] = {
 }
 _CODE_MAX = 32767
 _ID_MAX = 200
+_CORPUS = re.compile("[a-z0-9][a-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Row:
     intensity: int
     statement: int
     repetition: int
+    corpus: str
 
 
 def read_manifest(location: Location) -> list[Row]:
@@ -52,9 +56,11 @@ def read_manifest(location: Location) -> list[Row]:
         UTF-8 CSV. ``path`` is relative to the manifest, absolute, a URL, or a zip member written
         as fsspec does: ``zip://Actor_25/01.mp4::Video_Speech_Actor_25.zip``. ``actor`` is a
         positive integer, ``emotion`` a name. Optional columns: ``intensity``, ``statement``,
-        ``repetition`` (integers), ``channel`` (``speech``, ``song`` or an integer), and
-        ``modality`` (``full-av``, ``video-only``, ``audio-only``); without it a video file is taken
-        for full-AV, so its own sound track is its audio.
+        ``repetition`` (integers), ``channel`` (``speech``, ``song`` or an integer), ``corpus`` (a
+        name; by default that of the known corpus that names its clips so), and ``modality``
+        (``full-av``, ``video-only``, ``audio-only``); without it a video file is taken for
+        full-AV, so its own sound track is its audio. A line with none of ``clip_id``, ``actor`` and
+        ``emotion`` takes what the name of its file says, if that is RAVDESS's or TESS's.
 
     Raises
     ------
@@ -103,6 +109,9 @@ def _read_row(
 
     if None in line:
         raise SourceError(f"{manifest}, line {number}: more fields than the header has columns")
+    path = (line["path"] or "").strip()
+    if not any((line[column] or "").strip() for column in REQUIRED[1:]):
+        line = _with_what_the_name_says(line, path)
     clip_id = (line["clip_id"] or "").strip()
     if not clip_id or len(clip_id) > _ID_MAX or not clip_id.isprintable():
         raise wrong("clip_id", f"1 to {_ID_MAX} printable characters")
@@ -110,7 +119,9 @@ def _read_row(
     if emotion not in CODES:
         raise wrong("emotion", f"one of {', '.join(EMOTIONS)}")
     channel = (line.get("channel") or "").strip().lower()
-    path = (line["path"] or "").strip()
+    corpus = (line.get("corpus") or "").strip().lower() or corpus_of(clip_id)
+    if corpus and not _CORPUS.fullmatch(corpus):
+        raise wrong("corpus", "a name of at most 64 letters, digits, '-' and '_'")
     if not path:
         raise wrong("path", "a file")
     kind = (line.get("modality") or "").strip().lower()
@@ -134,7 +145,19 @@ def _read_row(
         intensity=integer("intensity", 0),
         statement=integer("statement", 0),
         repetition=integer("repetition", 0),
+        corpus=corpus,
     )
+
+
+def _with_what_the_name_says(line: dict[str, str | None], path: str) -> dict[str, str | None]:
+    """A line whose empty cells are filled from its file's name, if a known corpus names it so."""
+    try:
+        named, kind = read_name(path.partition("::")[0])
+    except NameRejected:
+        return line
+    said = {name: str(value) for name, value in named.columns().items() if value}
+    said |= {"emotion": emotion_name(named.emotion), "modality": kind}
+    return {**said, **{column: text for column, text in line.items() if (text or "").strip()}}
 
 
 def _locate(

@@ -20,7 +20,8 @@ KINDS: dict[str, Kind] = {"01": "full-av", "02": "video-only", "03": "audio-only
 CHANNELS: dict[str, int] = {"speech": 1, "song": 2}
 
 _SUFFIXES: dict[Kind, str] = {"full-av": ".mp4", "video-only": ".mp4", "audio-only": ".wav"}
-_SONG_EMOTIONS = 6
+SONG_EMOTIONS = 6
+"""Song has the first six emotions: neither disgust nor surprise."""
 _ACTORS = 24
 
 
@@ -69,20 +70,6 @@ class ClipName:
         """Name of the media file of one kind, such as ``03-01-06-01-02-01-12.wav``."""
         code = next(code for code, known in KINDS.items() if known == kind)
         return f"{code}-{self.clip_id}{_SUFFIXES[kind]}"
-
-
-def is_clip_id(text: str) -> bool:
-    """Whether a text is a RAVDESS name without the modality.
-
-    Examples
-    --------
-    >>> is_clip_id("01-06-01-02-01-12"), is_clip_id("OAF_back_angry")
-    (True, False)
-    """
-    try:
-        return parse_name(f"03-{text}.wav")[0].clip_id == text
-    except NameRejected:
-        return False
 
 
 def parse_name(path: str) -> tuple[ClipName, Kind]:
@@ -136,7 +123,7 @@ def parse_name(path: str) -> tuple[ClipName, Kind]:
     ):
         if not 1 <= code <= highest:
             raise NameRejected(f"{label} {code:02d} is not between 01 and {highest:02d}")
-    if channel == CHANNELS["song"] and emotion > _SONG_EMOTIONS:
+    if channel == CHANNELS["song"] and emotion > SONG_EMOTIONS:
         raise NameRejected(f"song has no emotion {emotion:02d} ({EMOTIONS[emotion - 1]})")
     if emotion == 1 and intensity == 2:
         raise NameRejected("neutral has no strong intensity (02)")

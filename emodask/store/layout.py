@@ -18,7 +18,8 @@ from emodask.job import Job
 
 FORMAT = 1
 CODES = ("actor", "emotion", "intensity", "statement", "repetition", "channel")
-IDENTITY = ("clip_id", *CODES)
+NAMES = ("clip_id", "corpus")
+IDENTITY = (*NAMES, *CODES)
 
 # Lossless. Of real HOG3D it leaves 45 %, at half the time of zarr's own zstd level 0 (= 3), which
 # leaves 1 point less; levels 5 and 9 take 4 and 7 times as long for 1 and 2 points more. Shuffles
@@ -75,6 +76,7 @@ def specs(job: Job, n_clips: int) -> tuple[ArraySpec, ...]:
     clip = ("clip",)
     table = [
         ArraySpec("clip_id", clip, (n_clips,), "str", "", "name without the modality"),
+        ArraySpec("corpus", clip, (n_clips,), "str", "", "corpus it belongs to; empty = not known"),
         *(ArraySpec(code, clip, (n_clips,), "int16", 0, f"RAVDESS {code} code") for code in CODES),
     ]
     sizes: dict[str, int] = {"clip": n_clips}

@@ -27,24 +27,30 @@ from emodask.store.address import (
     strings,
 )
 from emodask.store.creation import create
-from emodask.store.layout import CODEC, CODES, FORMAT, IDENTITY, Row, Status, checksum, specs
+from emodask.store.layout import CODEC, CODES, FORMAT, IDENTITY, NAMES, Row, Status, checksum, specs
 
 _IDENTITY_CHUNKS = 256
 """How many chunks each array of names and labels has at most."""
 
 
-def prepare(address: StoreAddress, job: Job, clips: Sequence[Clip]) -> zarr.Group:
+def prepare(
+    address: StoreAddress,
+    job: Job,
+    clips: Sequence[Clip],
+    identical: Sequence[Sequence[str]] = (),
+) -> zarr.Group:
     """Create the store with all rows fixed, or open one that was created the same way.
 
     The root's metadata is written last: where it stands, the store is whole. A creation that was
-    interrupted is done again, and two at the same time put the same objects.
+    interrupted is done again, and two at the same time put the same objects. A new store remembers
+    ``identical``: names of clips that are read from the same bytes.
 
     Raises
     ------
     StoreError
         If something else lies there, or a store with other settings, clips or labels.
     """
-    attributes = _attributes(job, clips)
+    attributes = _attributes(job, clips, identical)
     found = existing(address)
     if found is None:
         create(address, _skeleton(job, clips, attributes))
@@ -77,12 +83,15 @@ def prepare(address: StoreAddress, job: Job, clips: Sequence[Clip]) -> zarr.Grou
 
 
 def _relabelled(group: zarr.Group, clips: Sequence[Clip]) -> Iterator[str]:
-    for code in CODES:
+    for code in ("corpus", *CODES):
+        if code not in group:  # written before stores had it
+            continue
         stored = np.asarray(stored_array(group, code)[:])
         for clip, there in zip(clips, stored.tolist(), strict=True):
             if getattr(clip, code) != there:
                 here = getattr(clip, code)
-                yield f"{code} of {clip.clip_id} is {there} in the store and {here} in the sources"
+                where = f"{there!r} in the store and {here!r} in the sources"
+                yield f"{code} of {clip.clip_id} is {where}"
 
 
 def _identity(clips: Sequence[Clip]) -> str:
@@ -90,14 +99,16 @@ def _identity(clips: Sequence[Clip]) -> str:
     state = hashlib.blake2b(digest_size=16)
     before = "["  # the JSON of one list of all rows, row by row
     for clip in clips:
-        row = [clip.clip_id, *(getattr(clip, code) for code in CODES)]
+        row = [getattr(clip, column) for column in IDENTITY]
         state.update(f"{before}{json.dumps(row)}".encode())
         before = ", "
     state.update(b"]" if clips else b"[]")
     return state.hexdigest()
 
 
-def _attributes(job: Job, clips: Sequence[Clip]) -> dict[str, Any]:
+def _attributes(
+    job: Job, clips: Sequence[Clip], identical: Sequence[Sequence[str]]
+) -> dict[str, Any]:
     settings = job.extraction()
     return {
         "format": FORMAT,
@@ -108,6 +119,7 @@ def _attributes(job: Job, clips: Sequence[Clip]) -> dict[str, Any]:
         "identity": _identity(clips),
         "batch": job.data.batch,
         "features": list(job.features),
+        "identical": [list(names) for names in identical],
     }
 
 
@@ -155,7 +167,10 @@ def _write_identity(group: zarr.Group, job: Job, clips: Sequence[Clip]) -> None:
     for start in range(0, len(clips), step):
         span = slice(start, start + step)
         some = clips[span]
-        stored_array(group, "clip_id")[span] = np.array([clip.clip_id for clip in some], object)
+        for name in NAMES:
+            stored_array(group, name)[span] = np.array(
+                [getattr(clip, name) for clip in some], object
+            )
         for code in CODES:
             labels = np.array([getattr(clip, code) for clip in some], np.int16)
             stored_array(group, code)[span] = labels

@@ -144,7 +144,9 @@ def test_a_fold_that_cannot_be_fitted_refuses_its_protocol_alone(small_job, smal
     assert "no clips to fit on" in refused["luna-5"]
 
 
-def test_a_protocol_that_is_impossible_says_why_and_the_others_run(small_job, tmp_path):
+def test_a_protocol_that_failed_clips_make_impossible_says_why_and_the_others_run(
+    small_job, tmp_path
+):
     media = tmp_path / "media"
     media.mkdir()
     for emotion in range(2, 8):
@@ -153,6 +155,8 @@ def test_a_protocol_that_is_impossible_says_why_and_the_others_run(small_job, tm
             frames = moving_bars(12, seed=emotion * 2 + take)
             sound = tone(pitch=80 + 30 * emotion + take)
             (media / name).write_bytes(mp4(frames, sound=sound))
+    for emotion in (3, 4, 5):  # somebody else, of whom nothing can be read
+        (media / f"03-01-{emotion:02d}-01-01-01-02.wav").write_bytes(b"RIFF")
     extract(small_job, str(media), tmp_path / "s.zarr")
     metrics = evaluate(small_job, tmp_path / "s.zarr", tmp_path / "report")
     assert "actor" in metrics["protocols"]["loso"]["not_run"]

@@ -8,9 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emodask.errors import EvaluationError, JobError
-from emodask.evaluation.protocols import EMOBOX_6, LUNA_5, PROTOCOLS, actor_ranges, split
+from emodask.evaluation import protocols
+from emodask.evaluation.assignments import EMOBOX_6, LUNA_5
+from emodask.evaluation.identities import Identities, actor_ranges
+from emodask.evaluation.protocols import PROTOCOLS
 
-INDEPENDENT = [p.name for p in PROTOCOLS.values() if p.speaker_independent]
+CROSSED = ("statement-held-out", "speech-to-song", "cross-corpus")
+"""Protocols that need more columns than actors and emotions; test_crossed_protocols.py has them."""
+PLAIN = [name for name in PROTOCOLS if name not in CROSSED]
+INDEPENDENT = [name for name in PLAIN if PROTOCOLS[name].speaker_independent]
+
+
+def split(name, actors, labels, seed=0):
+    return protocols.split(name, Identities.of(actors, labels), seed)
 
 
 @st.composite
@@ -53,7 +63,7 @@ def test_speaker_independent_folds_never_share_an_actor(name, data):
         assert not set(actors[fold.train]) & set(actors[fold.test])
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("name", PLAIN)
 @settings(deadline=None, max_examples=40)
 @given(data=clips())
 def test_folds_are_valid_disjoint_and_leave_out_unknown_actors(name, data):
@@ -76,7 +86,7 @@ def test_folds_are_valid_disjoint_and_leave_out_unknown_actors(name, data):
     assert any("not known" in note for note in found.notes) == (actors == 0).any()
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("name", PLAIN)
 @settings(deadline=None, max_examples=20)
 @given(data=clips(), seed=st.integers(0, 2**32))
 def test_the_same_clips_and_seed_give_the_same_folds(name, data, seed):

@@ -71,3 +71,31 @@ def test_a_manifest_that_is_not_text_is_refused(tmp_path):
     path.write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(SourceError, match="not UTF-8"):
         scan(str(path))
+
+
+def test_a_line_may_name_its_corpus_and_known_names_need_not(tmp_path):
+    text = (
+        "path,clip_id,actor,emotion,corpus\n"
+        "a.wav,s01,201,happy,CREMA-D\nb.wav,s02,201,sad,\nc.wav,YAF_dog_ps,102,surprised,\n"
+    )
+    clips = scan(write(tmp_path, text)).clips
+    found = {clip.clip_id: clip.corpus for clip in clips}
+    assert found == {"YAF_dog_ps": "tess", "s01": "crema-d", "s02": ""}
+
+
+def test_a_line_says_more_than_the_name_of_its_file(tmp_path):
+    text = "path,clip_id,actor,emotion,repetition\nOAF_back_angry.wav,,,,2\n"
+    (clip,) = scan(write(tmp_path, text)).clips
+    assert (clip.clip_id, clip.actor, clip.repetition) == ("OAF_back_angry", 101, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEADER + "a.wav,,,\n", "line 2: clip_id is ''; expected 1 to 200"),
+        ("path,clip_id,actor,emotion,corpus\na.wav,x,1,sad,my corpus\n", "corpus is 'my corpus'"),
+    ],
+)
+def test_a_line_that_says_too_little_or_nonsense_is_refused(tmp_path, text, message):
+    with pytest.raises(SourceError, match=message):
+        scan(write(tmp_path, text))

@@ -13,11 +13,13 @@ from fractions import Fraction
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from emodask.emotions import EMOTIONS, emotion_name
 from emodask.errors import UsageError
+from emodask.sources.names import CHANNELS, SONG_EMOTIONS
 from emodask.sources.synth.acting import perform
 from emodask.sources.synth.people import cast
 from emodask.sources.synth.voices import RATE, speak
@@ -42,6 +44,8 @@ _ROUNDS = (
     (1, 1, 2),
 )
 
+_SUNG_LONGER = 1.3
+
 _MANIFEST_COLUMNS = (
     "path",
     "clip_id",
@@ -57,19 +61,20 @@ _MANIFEST_COLUMNS = (
 
 @dataclass(frozen=True)
 class SynthClip:
-    """RAVDESS codes of one clip of the speech channel."""
+    """RAVDESS codes of one clip."""
 
     actor: int
     emotion: int
     intensity: int
     statement: int
     repetition: int
+    channel: int = 1
 
     @property
     def clip_id(self) -> str:
         """RAVDESS name without the modality."""
-        codes = (1, self.emotion, self.intensity, self.statement, self.repetition, self.actor)
-        return "-".join(f"{code:02d}" for code in codes)
+        said = (self.emotion, self.intensity, self.statement, self.repetition)
+        return "-".join(f"{code:02d}" for code in (self.channel, *said, self.actor))
 
     def member(self, modality: str) -> str:
         """Name inside the actor's zip."""
@@ -77,8 +82,10 @@ class SynthClip:
         return f"Actor_{self.actor:02d}/{MODALITIES[modality]:02d}-{self.clip_id}.{extension}"
 
 
-def clip_order(actor: int, clips: int = CLIPS_PER_ACTOR) -> list[SynthClip]:
-    """Order clips so that any first ones are balanced over the emotions.
+def clip_order(
+    actor: int, clips: int = CLIPS_PER_ACTOR, channel: str = "speech"
+) -> list[SynthClip]:
+    """Order clips so that any first ones are balanced over the emotions; song has six of them.
 
     Examples
     --------
@@ -86,12 +93,14 @@ def clip_order(actor: int, clips: int = CLIPS_PER_ACTOR) -> list[SynthClip]:
     ['01-01-01-01-01-03', '01-05-01-01-01-03', '01-01-01-02-01-03']
     """
     order = []
+    emotions = SONG_EMOTIONS if channel == "song" else len(EMOTIONS)
     for turn, (statement, intensity, repetition) in enumerate(_ROUNDS):
-        for emotion in range(1, len(EMOTIONS) + 1):
+        for emotion in range(1, emotions + 1):
             if emotion == 1 and turn >= 4:
                 continue  # neutral exists at one intensity: four clips, not eight
             strength = 1 if emotion == 1 else intensity
-            order.append(SynthClip(actor, emotion, strength, statement, repetition))
+            code = CHANNELS[channel]
+            order.append(SynthClip(actor, emotion, strength, statement, repetition, code))
     return order[:clips]
 
 
@@ -135,12 +144,15 @@ def _make(clip: SynthClip, scene: _Scene) -> dict[str, bytes]:
 
     cv2.setNumThreads(1)
     codes = (clip.emotion, clip.intensity, clip.statement, clip.repetition)
+    sung = clip.channel == CHANNELS["song"]
     stage, sound, picture = (
-        np.random.default_rng([scene.seed, clip.actor, 1 + k, *codes]) for k in range(3)
+        np.random.default_rng([scene.seed, clip.actor, 1 + k, *codes, *[clip.channel] * sung])
+        for k in range(3)
     )
     person = cast(clip.actor, scene.seed)
     played = perform(person, clip.emotion, clip.intensity, stage)
     stretch = played.prosody.duration * person.pace * float(stage.uniform(0.96, 1.04))
+    stretch *= _SUNG_LONGER if sung else 1.0
     frames = max(2, round(scene.seconds * stretch * scene.fps))
     length = round(frames * RATE / scene.fps)
     said = speak(person, played.prosody, clip.statement, length, sound)
@@ -231,6 +243,7 @@ def synthesize(
     progress: Callable[[int, int], object] | None = None,
     overwrite: bool = False,
     workers: int | None = None,
+    channel: Literal["speech", "song"] = "speech",
 ) -> list[Path]:
     """Write a corpus of animated faces and voices, laid out like RAVDESS.
 
@@ -264,6 +277,9 @@ def synthesize(
     workers : int, optional
         Processes; by default one a core, if there is work for them. They are spawned, so that a
         script that calls this needs ``if __name__ == "__main__"``; 1 stays in this process.
+    channel : {"speech", "song"}
+        Song is the same people and statements, drawn out, in RAVDESS's six emotions of song: at
+        most 44 clips of each actor. Its zips have ``Song`` in their names.
 
     Returns
     -------
@@ -277,14 +293,15 @@ def synthesize(
     """
     if actors < 1:
         raise UsageError(f"{actors} actors: give at least 1")
-    if not 1 <= clips <= CLIPS_PER_ACTOR:
-        raise UsageError(f"{clips} clips an actor: give 1 to {CLIPS_PER_ACTOR}, as RAVDESS has")
+    most = len(clip_order(1, channel=channel))
+    if not 1 <= clips <= most:
+        raise UsageError(f"{clips} clips an actor: give 1 to {most}, as RAVDESS has of {channel}")
     if "://" in os.fspath(dest):
         raise UsageError(f"{dest} is a URL: give a local folder, then copy it where it should lie")
     scene = _check(_Scene(seed, size, _rate(fps), seconds, tuple(dict.fromkeys(modalities))))
     folder = Path(dest)
-    order = [clip_order(actor, clips) for actor in range(1, actors + 1)]
-    archives = {name: _archive(name, actors) for name in scene.modalities}
+    order = [clip_order(actor, clips, channel) for actor in range(1, actors + 1)]
+    archives = {name: _archive(name, actors, channel.title()) for name in scene.modalities}
     names = [archives[m](clip[0].actor) for m in scene.modalities for clip in order]
     if actors > RAVDESS_ACTORS:
         names.append("manifest.csv")
@@ -309,18 +326,20 @@ def synthesize(
             if progress is not None:
                 progress(done, total)
         if actors > RAVDESS_ACTORS:
-            zips.text("manifest.csv", _manifest(everything, archives))
+            zips.text("manifest.csv", _manifest(everything, archives, channel))
     return targets
 
 
-def _archive(modality: str, actors: int) -> Callable[[int], str]:
+def _archive(modality: str, actors: int, channel: str) -> Callable[[int], str]:
     """Which zip holds an actor's files of a modality."""
     if modality == "audio-only":
-        return lambda actor: f"Audio_Speech_Actors_01-{actors:02d}.zip"
-    return lambda actor: f"Video_Speech_Actor_{actor:02d}.zip"
+        return lambda actor: f"Audio_{channel}_Actors_01-{actors:02d}.zip"
+    return lambda actor: f"Video_{channel}_Actor_{actor:02d}.zip"
 
 
-def _manifest(clips: list[SynthClip], archives: dict[str, Callable[[int], str]]) -> str:
+def _manifest(
+    clips: list[SynthClip], archives: dict[str, Callable[[int], str]], channel: str
+) -> str:
     """CSV with one line a media file; paths are fsspec's chained URLs, relative to the manifest."""
     sink = io.StringIO()
     table = csv.writer(sink, lineterminator="\n")
@@ -336,7 +355,7 @@ def _manifest(clips: list[SynthClip], archives: dict[str, Callable[[int], str]])
                     clip.intensity,
                     clip.statement,
                     clip.repetition,
-                    "speech",
+                    channel,
                     modality,
                 )
             )
