@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emodask.clip_tables import Tables
 from emodask.errors import EvaluationError, UsageError
 from emodask.evaluation.evaluate import evaluate
 from emodask.evaluation.folds import EvaluationProgress
@@ -79,6 +80,7 @@ def run(
     out: str | Path,
     client: Client | None = None,
     *,
+    tables: Tables | None = None,
     credit: str | None = None,
     storage_options: StorageOptions | None = None,
     retry_failed: bool = False,
@@ -99,6 +101,8 @@ def run(
     out : str or Path
         Folder (or fsspec URL) for ``store.zarr``, ``report/``, ``bundle/`` and ``run.json``.
     client : distributed.Client, optional
+    tables : mapping of str to str or Path, optional
+        See :func:`emodask.extract`.
     credit : str, optional
         See :func:`emodask.evaluate`.
     storage_options : mapping, optional
@@ -126,6 +130,7 @@ def run(
             sources,
             layout.store,
             client,
+            tables=tables,
             storage_options=storage_options,
             retry_failed=retry_failed,
             clip_timeout=clip_timeout,

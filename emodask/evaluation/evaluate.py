@@ -18,7 +18,7 @@ import numpy as np
 import emodask
 from emodask.emotions import emotion_name
 from emodask.errors import EvaluationError
-from emodask.evaluation.clips import Clips, usable_clips
+from emodask.evaluation.clips import Clips, as_extracted, usable_clips
 from emodask.evaluation.folds import EvaluationProgress, FoldTask, Prediction, run_folds
 from emodask.evaluation.metrics import summarise
 from emodask.evaluation.protocols import PROTOCOLS, Split, split
@@ -81,6 +81,7 @@ def evaluate(
     """
     job = load_job(job)
     address = StoreAddress.of(store, storage_options)
+    job = as_extracted(job, address)
     clips = usable_clips(job, address)
     seed = job.seed if job.evaluation.seed is None else job.evaluation.seed
     splits: dict[str, Split] = {}

@@ -6,13 +6,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from emodask.errors import MediaError, SourceError, UnreachableError
 from emodask.sources.archive import MAX_MEMBER_SIZE, Member, members
 from emodask.sources.location import Location, StorageOptions, expand, redact
 from emodask.sources.manifest import read_manifest
 from emodask.sources.names import Kind, NameRejected, parse_name
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 MEDIA_SUFFIXES = {".mp4", ".wav"}
 
@@ -68,7 +72,10 @@ class MediaFile:
 
 @dataclass(frozen=True)
 class Clip:
-    """One performance, whatever files carry it. Codes are RAVDESS's; 0 = not known."""
+    """One performance, whatever files carry it. Codes are RAVDESS's; 0 = not known.
+
+    ``tables`` are its rows of the tables of a job, by feature.
+    """
 
     clip_id: str
     actor: int
@@ -78,6 +85,9 @@ class Clip:
     statement: int = 0
     repetition: int = 0
     media: tuple[MediaFile, ...] = field(default=(), repr=False)
+    tables: tuple[tuple[str, npt.NDArray[np.float32]], ...] = field(
+        default=(), repr=False, compare=False
+    )
 
     @property
     def order(self) -> tuple[int, int, int, int, int, int, str]:
