@@ -60,7 +60,7 @@ def run(
     options = storage_options(storage_option)
     source = source or []
     check_sources(settings, source)
-    tables = read_tables(settings, table_places(table), options)
+    places = table_places(table)
     reporter = make_reporter(log_json)
     reporter.started("run", job=settings.name, sources=source, out=out)
     cluster = connect(
@@ -73,24 +73,26 @@ def run(
     )
     record = Layout(out.rstrip("/")).record
     recorder = RunRecorder(record, "run", settings, source, options)
-    with recorder, cluster as client, reporter.bars("extract"):
-        reporter.connected(client)
-        result = run(
-            settings,
-            source,
-            out,
-            client,
-            tables=tables,
-            storage_options=options,
-            retry_failed=retry_failed,
-            clip_timeout=clip_timeout,
-            on_plan=reporter.planned,
-            on_progress=reporter.extract,
-            on_extracted=reporter.extracted,
-            on_fold=reporter.folds,
-            on_fit=reporter.fit,
-            recorder=recorder,
-        )
+    with recorder:
+        tables = read_tables(settings, places, options)  # before anything is started
+        with cluster as client, reporter.bars("extract"):
+            reporter.connected(client)
+            result = run(
+                settings,
+                source,
+                out,
+                client,
+                tables=tables,
+                storage_options=options,
+                retry_failed=retry_failed,
+                clip_timeout=clip_timeout,
+                on_plan=reporter.planned,
+                on_progress=reporter.extract,
+                on_extracted=reporter.extracted,
+                on_fold=reporter.folds,
+                on_fit=reporter.fit,
+                recorder=recorder,
+            )
     reporter.ended(result)
     if result.exit_code:
         raise typer.Exit(result.exit_code)

@@ -66,7 +66,7 @@ def extract(
     options = storage_options(storage_option)
     source = source or []
     check_sources(settings, source)
-    tables = read_tables(settings, table_places(table), options)
+    places = table_places(table)
     reporter = make_reporter(log_json)
     reporter.started("extract", job=settings.name, sources=source, store=store)
     cluster = connect(
@@ -78,9 +78,10 @@ def extract(
         tell=reporter.say,
     )
     recorder = RunRecorder(summary, "extract", settings, source, options)
-    with recorder, cluster as client, reporter.bars("extract"):
-        reporter.connected(client)
-        with recorder:
+    with recorder:
+        tables = read_tables(settings, places, options)  # before anything is started
+        with cluster as client, reporter.bars("extract"), recorder:
+            reporter.connected(client)
             recorder.connected(client)
             recorder.stage("scan")
             found = extract(

@@ -120,6 +120,8 @@ def read_table(
     if not table.header:
         raise SourceError(f"{location}: no columns")
     _check_header(location, table.header, key)
+    if table.count == 0:
+        raise SourceError(f"{location}: a header and no rows; one row a clip is needed")
     chosen = _choose(location, table, key, patterns, names)
     size = 4 * len(chosen) * table.count
     if size > MAX_BYTES:
@@ -141,8 +143,6 @@ def read_table(
                 "one row a clip is needed"
             )
         rows[name], places[name] = numbers, place
-    if not rows:
-        raise SourceError(f"{location}: a header and no rows; one row a clip is needed")
     return Table(str(location), tuple(chosen), rows)
 
 
@@ -174,7 +174,7 @@ class _Text:
         first = self._text.lstrip().partition("\n")[0]
         self._delimiter = max(",;\t", key=first.count)
         self.header = [cell.strip() for _, cells in self._lines(1) for cell in cells]
-        self.count = max(self._text.count("\n"), 1)
+        self.count = sum(1 for _ in self._lines()) - 1
 
     def _lines(self, most: int | None = None) -> Iterator[tuple[int, list[str]]]:
         reader = csv.reader(io.StringIO(self._text, newline=""), delimiter=self._delimiter)
