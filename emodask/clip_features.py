@@ -51,6 +51,20 @@ def features_of_bytes(
     return result, frames
 
 
+def table_feature(
+    job: Job, clip_id: str, name: str, row: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """A clip's row of a table, as its feature of that name.
+
+    Raises
+    ------
+    FeatureError
+        If the row does not have the columns that the job names.
+    """
+    feature = job.features[name]
+    return _compute(family(feature.kind), feature, row, clip_seed(job.seed, clip_id), name)
+
+
 def _decode(modality: Modality, data: bytes, settings: Mapping[str, Any]) -> npt.NDArray[Any]:
     from emodask import media
 

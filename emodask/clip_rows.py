@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from emodask.clip_features import Compute, features_of_bytes
+from emodask.clip_features import Compute, features_of_bytes, table_feature
 from emodask.errors import ClusterError, EmodaskError, FeatureError, UnreachableError
 from emodask.job import Job
 from emodask.sources.archive import Member
@@ -23,9 +23,11 @@ def media_of(job: Job, clip: Clip, modality: Modality) -> MediaFile | None:
     return clip.media_for(modality, job.data.video if modality == "video" else job.data.audio)
 
 
-def has_all_media(job: Job, clip: Clip) -> bool:
-    """Whether a clip has a file for every modality of a job."""
-    return all(media_of(job, clip, modality) is not None for modality in job.modalities)
+def missing_of(job: Job, clip: Clip) -> tuple[str, ...]:
+    """Of what a job needs, what a clip lacks: media, and rows of tables."""
+    media = tuple(m for m in job.modalities if media_of(job, clip, m) is None)
+    there = {name for name, _ in clip.tables}
+    return media + tuple(f"table {name}" for name in job.tables if name not in there)
 
 
 def identical_clips(job: Job, clips: Iterable[Clip]) -> list[list[str]]:
@@ -64,13 +66,12 @@ def compute_clip(job: Job, clip: Clip, compute: Compute | None = None) -> Row:
     """
     began = time.perf_counter()
     features: dict[str, npt.NDArray[np.float32]] = {}
-    missing: list[str] = []
+    missing = missing_of(job, clip)
     fetched: tuple[MediaFile, bytes] | None = None
     frames = 0
     for modality in job.modalities:
         media = media_of(job, clip, modality)
         if media is None:
-            missing.append(modality)
             continue
         try:
             if fetched is None or fetched[0] != media:  # full-AV: once for both modalities
@@ -84,6 +85,12 @@ def compute_clip(job: Job, clip: Clip, compute: Compute | None = None) -> Row:
             return Row(Status.FAILED, {}, _explain(media, error), time.perf_counter() - began)
         features.update(found)
         frames = max(frames, count)
+    for name, row in clip.tables:
+        try:
+            features[name] = table_feature(job, clip.clip_id, name, row)
+        except FeatureError as error:
+            why = f"table {name}: {error}"
+            return Row(Status.FAILED, {}, why, time.perf_counter() - began)
     return Row(
         status=Status.INCOMPLETE if missing else Status.DONE,
         features=features,

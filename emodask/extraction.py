@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +15,12 @@ import numpy.typing as npt
 
 import emodask
 from emodask.batches import Batch, BatchOutcome, plan_batches, process_batch
-from emodask.clip_rows import has_all_media, identical_clips, media_of
+from emodask.clip_rows import identical_clips, missing_of
+from emodask.clip_tables import Tables, check_sources, clips_named, join, read_tables
 from emodask.cluster import Tasks, current_client, killed_its_workers
 from emodask.errors import SourceError
 from emodask.isolation import CLIP_MEMORY, CLIP_TIMEOUT
-from emodask.job import Job, load_job
+from emodask.job import Job, digest, load_job
 from emodask.ledger import Ledger
 from emodask.ledger import Progress as Progress
 from emodask.memory import (
@@ -72,11 +73,15 @@ class ExtractSummary:
         Wall time of this run.
     failures : tuple of (clip_id, reason)
     missing : dict
-        Modality to number of clips whose media lacks it.
+        Modality, or table, to number of clips that lack it.
     errors : tuple of str
         What left rows pending.
     stopped : str
         Why the extraction gave up before its last batch; empty if it did not.
+    extra : dict
+        Table to number of its rows that are of no clip of the sources.
+    digest : str
+        Of the settings of extraction, with what the tables hold.
     """
 
     store: str
@@ -91,6 +96,8 @@ class ExtractSummary:
     missing: dict[str, int]
     errors: tuple[str, ...] = ()
     stopped: str = ""
+    extra: dict[str, int] = field(default_factory=dict)
+    digest: str = ""
 
 
 def select(job: Job, catalogue: Catalogue) -> tuple[Clip, ...]:
@@ -122,6 +129,7 @@ def extract(
     store: str | Path | StoreAddress,
     client: Client | None = None,
     *,
+    tables: Tables | None = None,
     storage_options: StorageOptions | None = None,
     retry_failed: bool = False,
     clip_timeout: float = CLIP_TIMEOUT,
@@ -140,13 +148,16 @@ def extract(
     ----------
     job : str, Path or Job
     sources : str or sequence of str
-        Zips, folders, globs, URLs, manifests.
+        Zips, folders, globs, URLs, manifests. None of them for a job of tables alone: its rows are
+        the clips that the tables name.
     store : str, Path or StoreAddress
         Local path or fsspec URL of the Zarr group.
     client : distributed.Client, optional
         Where tasks run; by default on the client that is connected, or else in this process.
+    tables : mapping of str to str or Path, optional
+        Where the tables of the job lie, by feature; fills or overrides their ``path``.
     storage_options : mapping, optional
-        For fsspec, sources and store alike.
+        For fsspec, sources, tables and store alike.
     retry_failed : bool
         Compute failed rows again, and incomplete ones whose media has come since.
     clip_timeout : float
@@ -172,12 +183,15 @@ def extract(
     """
     began = time.monotonic()
     job = load_job(job)
-    clips = select(job, scan(sources, storage_options))
+    check_sources(job, sources)
+    read = read_tables(job, tables, storage_options)
+    catalogue = scan(sources, storage_options) if sources or not read else clips_named(read)
+    joined = join(job, select(job, catalogue), read, catalogue)
     if on_clips:
-        on_clips(clips)
+        on_clips(joined.clips)
     summary = extract_clips(
-        job,
-        clips,
+        joined.job,
+        joined.clips,
         StoreAddress.of(store, storage_options),
         client,
         retry_failed=retry_failed,
@@ -185,7 +199,7 @@ def extract(
         on_plan=on_plan,
         on_progress=on_progress,
     )
-    return replace(summary, seconds=time.monotonic() - began)
+    return replace(summary, seconds=time.monotonic() - began, extra=joined.extra)
 
 
 def extract_clips(
@@ -210,7 +224,7 @@ def extract_clips(
         refuse(plan, workers)
     group = prepare(address, job, clips, () if there else identical_clips(job, clips))
     status = read_status(group)
-    has_media = [has_all_media(job, clip) for clip in clips] if retry_failed else ()
+    has_media = [not missing_of(job, clip) for clip in clips] if retry_failed else ()
     redo = rows_to_compute(status, has_media, retry_failed)
     sweep(address, set((np.flatnonzero(redo) // job.data.batch).tolist()))
     batches = plan_batches(clips, redo, job.data.batch, retry_failed)
@@ -253,6 +267,7 @@ def extract_clips(
         missing=_missing(job, clips),
         errors=tuple(ledger.errors),
         stopped=ledger.stopped,
+        digest=digest(job.extraction()),
     )
 
 
@@ -343,7 +358,6 @@ def rows_to_compute(
 
 def _missing(job: Job, clips: Iterable[Clip]) -> dict[str, int]:
     absent: Counter[str] = Counter()
-    modalities = job.modalities
     for clip in clips:
-        absent.update(m for m in modalities if media_of(job, clip, m) is None)
-    return {modality: absent[modality] for modality in modalities if absent[modality]}
+        absent.update(missing_of(job, clip))
+    return {what: absent[what] for what in job.needs(job.features) if absent[what]}

@@ -10,7 +10,7 @@ import emodask
 from emodask.cluster import current_client, single_threaded
 from emodask.emotions import emotion_name
 from emodask.errors import JobError
-from emodask.evaluation.clips import usable_clips
+from emodask.evaluation.clips import as_extracted, usable_clips
 from emodask.evaluation.passes import StoredRows
 from emodask.job import Job, load_job
 from emodask.models.bundle import Bundle, save_bundle
@@ -67,6 +67,7 @@ def fit(
         raise JobError(f"job {job.name} has no model {name!r}; there are {', '.join(job.models)}")
     check_installed(job, [name])
     address = StoreAddress.of(store, storage_options)
+    job = as_extracted(job, address)
     clips = usable_clips(job, address, [name])
     client = client or current_client()
     arrays = {

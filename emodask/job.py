@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -16,6 +16,7 @@ from emodask.emotions import CODES, EMOTIONS
 from emodask.errors import JobError
 from emodask.features import FamilySettings, family
 from emodask.models.search import Search
+from emodask.sources.addresses import is_url
 from emodask.sources.names import MODALITIES, Modality
 
 EmotionName = Literal["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]
@@ -140,9 +141,30 @@ class Job(_Settings):
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
-        """What the features are computed from, in a fixed order."""
+        """The media that features are computed from, in a fixed order."""
         needed = {family(feature.kind).modality for feature in self.features.values()}
         return tuple(modality for modality in MODALITIES if modality in needed)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The features that are tables, in file order."""
+        return tuple(
+            name
+            for name, feature in self.features.items()
+            if family(feature.kind).modality == "table"
+        )
+
+    def needs(self, features: Iterable[str]) -> tuple[str, ...]:
+        """What a clip must have for some features: media, and rows of tables.
+
+        Examples
+        --------
+        >>> load_job("audio-action-units").needs(["action_units", "spline"])
+        ('audio', 'table action_units')
+        """
+        kinds = {name: family(self.features[name].kind).modality for name in features}
+        media = tuple(modality for modality in MODALITIES if modality in kinds.values())
+        return media + tuple(f"table {name}" for name in self.tables if name in kinds)
 
     def extraction(self) -> dict[str, Any]:
         """The settings that the bytes of a store depend on, as plain JSON values."""
@@ -205,7 +227,17 @@ def load_job(job: str | Path | Job) -> Job:
         raise JobError(f"{path}: not valid TOML: {error}") from error
     except OSError as error:
         raise JobError(f"{path}: cannot be read: {error.strerror}") from error
-    return parse_job(settings, str(path))
+    return parse_job(_beside(settings, path), str(path))
+
+
+def _beside(settings: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The settings of a job file, with the paths of tables that are relative to it made whole."""
+    features = settings.get("features")
+    for table in features.values() if isinstance(features, dict) else ():
+        place = table.get("path") if isinstance(table, dict) else None
+        if isinstance(place, str) and place and not is_url(place):
+            table["path"] = str(path.parent / place)
+    return settings
 
 
 def shipped_jobs() -> dict[str, Path]:
@@ -264,6 +296,8 @@ def _feature(name: str, table: Any, where: str) -> Feature:
         found = family(str(kind))
     except JobError as error:
         raise JobError(f"{where}: features.{name}.kind: {error}") from error
+    if found.modality == "table":
+        settings.setdefault("dim", f"{name}_column")
     try:
         return Feature(kind=kind, settings=found.settings(**settings))
     except ValidationError as error:
@@ -324,7 +358,7 @@ def _check_references(job: Job, where: str) -> None:
                 raise JobError(
                     f"{where}: reductions.{name}.dims: no dimension {dim!r}; {_have(sizes)}"
                 )
-            if rank > sizes[dim]:
+            if sizes[dim] and rank > sizes[dim]:  # a table's columns are known once it is read
                 raise JobError(
                     f"{where}: reductions.{name}.ranks: rank {rank} on {dim}, which has size "
                     f"{sizes[dim]}; use at most that"

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emodask.clip_tables import Tables
 from emodask.errors import EvaluationError, UsageError
 from emodask.evaluation.clips import identities_of, named_protocols
 from emodask.evaluation.evaluate import evaluate
@@ -84,6 +85,7 @@ def run(
     out: str | Path,
     client: Client | None = None,
     *,
+    tables: Tables | None = None,
     credit: str | None = None,
     storage_options: StorageOptions | None = None,
     retry_failed: bool = False,
@@ -104,6 +106,8 @@ def run(
     out : str or Path
         Folder (or fsspec URL) for ``store.zarr``, ``report/``, ``bundle/`` and ``run.json``.
     client : distributed.Client, optional
+    tables : mapping of str to str or Path, optional
+        See :func:`emodask.extract`.
     credit : str, optional
         See :func:`emodask.evaluate`.
     storage_options : mapping, optional
@@ -139,6 +143,7 @@ def run(
             sources,
             layout.store,
             client,
+            tables=tables,
             storage_options=storage_options,
             retry_failed=retry_failed,
             clip_timeout=clip_timeout,

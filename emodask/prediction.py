@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from emodask.clip_features import features_of_bytes
+from emodask.clip_features import features_of_bytes, table_feature
+from emodask.clip_tables import Tables, with_rows
 from emodask.emotions import emotion_name
-from emodask.errors import BundleError, EmodaskError, SourceError
+from emodask.errors import BundleError, EmodaskError, SourceError, UsageError
 from emodask.models.bundle import Bundle, load_bundle
 from emodask.models.system import reduce
 from emodask.sources.catalogue import Clip, MediaFile, scan
 from emodask.sources.location import Location, StorageOptions, expand, redact
 from emodask.sources.names import NameRejected, parse_name
+from emodask.sources.table import Table, read_table
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
 AUDIO_SUFFIXES = (".wav", ".flac")
@@ -61,8 +63,10 @@ class Verdict:
 
 def predict(
     bundle: str | Path | Bundle,
-    media: str | Path | Sequence[str | Path],
+    media: str | Path | Sequence[str | Path] = (),
     storage_options: StorageOptions | None = None,
+    *,
+    tables: Tables | None = None,
 ) -> list[Verdict]:
     """Say which emotion clips show.
 
@@ -72,9 +76,12 @@ def predict(
     media : str, Path or sequence of them
         Video and sound files, zips or folders of them, globs, URLs. Files of one clip share a name
         apart from the ending (or are named as RAVDESS names them); one video and one sound file
-        given alone are taken for one clip.
+        given alone are taken for one clip. None is needed by a bundle that reads tables alone: its
+        clips are then those of the tables.
     storage_options : mapping, optional
         For fsspec.
+    tables : mapping of str to str or Path, optional
+        Where the tables that the bundle reads lie, by feature; rows are found by names of clips.
 
     Returns
     -------
@@ -83,12 +90,44 @@ def predict(
 
     Raises
     ------
-    BundleError, SourceError
+    BundleError, SourceError, UsageError
     """
     loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle, storage_options)
     given = [media] if isinstance(media, str | Path) else list(media)
-    clips = gather_clips([str(item) for item in given], storage_options)
-    return [_verdict(loaded, clip) for clip in clips]
+    rows = _tables(loaded, tables or {}, storage_options)
+    if given:
+        clips = gather_clips([str(item) for item in given], storage_options)
+    elif loaded.modalities:
+        raise UsageError(f"this bundle needs {' and '.join(loaded.modalities)}: pass media files")
+    else:
+        names = dict.fromkeys(name for table in rows.values() for name in table.rows)
+        clips = [Clip(name, actor=0, emotion=0) for name in names]
+    return [_verdict(loaded, with_rows(clip, rows)) for clip in clips]
+
+
+def _tables(
+    bundle: Bundle, places: Tables, storage_options: StorageOptions | None
+) -> Mapping[str, Table]:
+    """The tables that a bundle reads, with the columns that it was fitted on."""
+    for name in places:
+        if name not in bundle.tables:
+            have = f"it reads {', '.join(bundle.tables)}" if bundle.tables else "it reads none"
+            raise UsageError(f"this bundle has no table {name!r}; {have}")
+    found = {}
+    for name in bundle.tables:
+        settings: Any = bundle.job.features[name].settings
+        place = places.get(name)
+        if place is None:
+            shown = ", ".join(settings.names[:3])
+            raise BundleError(
+                f"this bundle needs the table {name}: pass --table {name}=FILE with "
+                f"{settings.key}, {shown} and so on ({len(settings.names)} columns of numbers)"
+            )
+        if not isinstance(place, Table):
+            location = Location(str(place), tuple(sorted((storage_options or {}).items())))
+            place = read_table(location, settings.key, names=settings.names)
+        found[name] = place
+    return found
 
 
 def gather_clips(media: Sequence[str], storage_options: StorageOptions | None = None) -> list[Clip]:
@@ -157,6 +196,11 @@ def _verdict(bundle: Bundle, clip: Clip) -> Verdict:
                 files.append(str(media))
             found, _ = features_of_bytes(bundle.job, clip.clip_id, modality, media.read())
             features.update(found)
+        for name, row in clip.tables:
+            features[name] = table_feature(bundle.job, clip.clip_id, name, row)
+        absent = [name for name in bundle.tables if name not in features]
+        if absent:
+            raise BundleError(f"no row in table {', '.join(absent)} for clip {clip.clip_id}")
     except EmodaskError as error:
         return Verdict(clip.clip_id, tuple(files), {}, str(error))
     arrays = {name: features[name][np.newaxis] for name in bundle.model.features}

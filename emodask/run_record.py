@@ -94,6 +94,7 @@ class RunRecorder:
             "failures": {"count": 0, "first": []},
             "not_computed": {"count": 0, "first": []},
             "missing": {},
+            "extra_rows": {},
             "figures": None,
             "cluster": None,
             "memory_plan": None,
@@ -191,6 +192,8 @@ class RunRecorder:
         names = ("total", "done", "failed", "incomplete", "pending", "computed")
         self._facts["clips"] = {name: getattr(summary, name) for name in names}
         self._facts["missing"] = dict(summary.missing)
+        self._facts["extra_rows"] = dict(summary.extra)
+        self._facts["job"]["extraction_digest"] = summary.digest
         self._list(summary.failures, summary.errors)
         return int(bool(summary.failed or summary.pending or summary.stopped))
 

@@ -89,7 +89,8 @@ def test_a_run_with_a_failed_clip_on_real_workers_is_told_in_json_alone(wavs, sp
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("run", "spline", "--out", "o"), 2, "Missing option"),
+        (("run", "spline", "--source", "s"), 2, "Missing option"),
+        (("run", "spline", "--out", "o"), 2, "needs audio: pass --source"),
         (("run", "spline", "-s", "no.zip", "--out", "o", "--scheduler", "sync"), 2, "no.zip"),
         (("extract", "nope", "-s", "a", "--store", "s"), 2, "no such job"),
         (("extract", "spline", "-s", "a", "--store", "s", "--workers", "x"), 2, "--workers"),

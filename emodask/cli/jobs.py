@@ -19,10 +19,12 @@ from emodask.cli.options import (
     SchedulerOption,
     SourceOption,
     StorageOption,
+    TableOption,
     WorkersOption,
     make_console,
     make_reporter,
     storage_options,
+    table_places,
 )
 
 
@@ -32,10 +34,11 @@ from emodask.cli.options import (
 )
 def run(
     job: JobArgument,
-    source: SourceOption,
     out: Annotated[
         str, typer.Option(help="Folder or URL for store.zarr, report/, bundle/ and run.json.")
     ],
+    source: SourceOption = None,
+    table: TableOption = None,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
     max_workers: MaxWorkersOption = None,
@@ -47,6 +50,7 @@ def run(
     log_json: LogJsonOption = False,
 ) -> None:
     """Extract, evaluate, fit and report, in one go. Run again to go on after a stop."""
+    from emodask.clip_tables import check_sources, read_tables
     from emodask.cluster import connect
     from emodask.job import load_job
     from emodask.pipeline import Layout, run
@@ -54,6 +58,9 @@ def run(
 
     settings = load_job(job)
     options = storage_options(storage_option)
+    source = source or []
+    check_sources(settings, source)
+    places = table_places(table)
     reporter = make_reporter(log_json)
     reporter.started("run", job=settings.name, sources=source, out=out)
     cluster = connect(
@@ -66,23 +73,26 @@ def run(
     )
     record = Layout(out.rstrip("/")).record
     recorder = RunRecorder(record, "run", settings, source, options)
-    with recorder, cluster as client, reporter.bars("extract"):
-        reporter.connected(client)
-        result = run(
-            settings,
-            source,
-            out,
-            client,
-            storage_options=options,
-            retry_failed=retry_failed,
-            clip_timeout=clip_timeout,
-            on_plan=reporter.planned,
-            on_progress=reporter.extract,
-            on_extracted=reporter.extracted,
-            on_fold=reporter.folds,
-            on_fit=reporter.fit,
-            recorder=recorder,
-        )
+    with recorder:
+        tables = read_tables(settings, places, options)  # before anything is started
+        with cluster as client, reporter.bars("extract"):
+            reporter.connected(client)
+            result = run(
+                settings,
+                source,
+                out,
+                client,
+                tables=tables,
+                storage_options=options,
+                retry_failed=retry_failed,
+                clip_timeout=clip_timeout,
+                on_plan=reporter.planned,
+                on_progress=reporter.extract,
+                on_extracted=reporter.extracted,
+                on_fold=reporter.folds,
+                on_fit=reporter.fit,
+                recorder=recorder,
+            )
     reporter.ended(result)
     if result.exit_code:
         raise typer.Exit(result.exit_code)

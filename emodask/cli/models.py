@@ -16,10 +16,12 @@ from emodask.cli.options import (
     MemoryLimitOption,
     SchedulerOption,
     StorageOption,
+    TableOption,
     WorkersOption,
     make_reporter,
     print_json,
     storage_options,
+    table_places,
 )
 
 
@@ -99,7 +101,10 @@ def fit(
 )
 def predict(
     bundle: Annotated[str, typer.Argument(help="Folder or URL of a bundle.")],
-    media: Annotated[list[str], typer.Argument(help="mp4, wav, both of one clip, URLs, zips.")],
+    media: Annotated[
+        list[str] | None, typer.Argument(help="mp4, wav, both of one clip, URLs, zips.")
+    ] = None,
+    table: TableOption = None,
     as_json: JsonOption = False,
     storage_option: StorageOption = None,
     log_json: LogJsonOption = False,
@@ -109,7 +114,8 @@ def predict(
     from emodask.prediction import predict
 
     pin_threads()
-    verdicts = predict(bundle, media, storage_options(storage_option))
+    places = table_places(table)
+    verdicts = predict(bundle, media or [], storage_options(storage_option), tables=places)
     reporter = make_reporter(log_json)
     if log_json or not as_json:
         reporter.verdicts(verdicts)

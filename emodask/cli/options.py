@@ -20,8 +20,16 @@ JobArgument = Annotated[
 ]
 StoreArgument = Annotated[str, typer.Argument(metavar="STORE", help="Path or URL of a store.")]
 SourceOption = Annotated[
-    list[str],
+    list[str] | None,
     typer.Option("--source", "-s", help="Zip, folder, glob, URL or manifest CSV. Repeatable."),
+]
+TableOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--table",
+        metavar="NAME=FILE",
+        help="CSV or Parquet (path or URL) of a feature that is a table. Repeatable.",
+    ),
 ]
 _CLUSTER = "Where it runs"
 SchedulerOption = Annotated[
@@ -105,6 +113,18 @@ def storage_options(pairs: list[str] | None) -> dict[str, Any]:
         except json.JSONDecodeError:
             options[key] = value
     return options
+
+
+def table_places(pairs: list[str] | None) -> dict[str, str]:
+    places: dict[str, str] = {}
+    for pair in pairs or []:
+        name, equals, place = pair.partition("=")
+        if not (name and equals and place):
+            raise UsageError("--table takes NAME=FILE, such as action_units=openface.csv")
+        if name in places:
+            raise UsageError(f"--table names {name} twice; one file a table")
+        places[name] = place
+    return places
 
 
 def print_json(value: Any) -> None:

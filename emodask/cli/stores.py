@@ -21,11 +21,13 @@ from emodask.cli.options import (
     SourceOption,
     StorageOption,
     StoreArgument,
+    TableOption,
     WorkersOption,
     make_console,
     make_reporter,
     print_json,
     storage_options,
+    table_places,
 )
 
 
@@ -36,8 +38,9 @@ from emodask.cli.options import (
 )
 def extract(
     job: JobArgument,
-    source: SourceOption,
     store: Annotated[str, typer.Option(help="Path or URL of the Zarr store to write.")],
+    source: SourceOption = None,
+    table: TableOption = None,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
     max_workers: MaxWorkersOption = None,
@@ -53,6 +56,7 @@ def extract(
     log_json: LogJsonOption = False,
 ) -> None:
     """Compute the features of every clip into a store. Run again to go on after a stop."""
+    from emodask.clip_tables import check_sources, read_tables
     from emodask.cluster import connect
     from emodask.extraction import extract
     from emodask.job import load_job
@@ -60,6 +64,9 @@ def extract(
 
     settings = load_job(job)
     options = storage_options(storage_option)
+    source = source or []
+    check_sources(settings, source)
+    places = table_places(table)
     reporter = make_reporter(log_json)
     reporter.started("extract", job=settings.name, sources=source, store=store)
     cluster = connect(
@@ -71,9 +78,10 @@ def extract(
         tell=reporter.say,
     )
     recorder = RunRecorder(summary, "extract", settings, source, options)
-    with recorder, cluster as client, reporter.bars("extract"):
-        reporter.connected(client)
-        with recorder:
+    with recorder:
+        tables = read_tables(settings, places, options)  # before anything is started
+        with cluster as client, reporter.bars("extract"), recorder:
+            reporter.connected(client)
             recorder.connected(client)
             recorder.stage("scan")
             found = extract(
@@ -81,6 +89,7 @@ def extract(
                 source,
                 store,
                 client,
+                tables=tables,
                 storage_options=options,
                 retry_failed=retry_failed,
                 clip_timeout=clip_timeout,

@@ -105,6 +105,7 @@ class EventReporter:
             computed=summary.computed,
             seconds=round(summary.seconds, 3),
             missing=summary.missing,
+            extra_rows=summary.extra,
         )
 
     def folds(self, progress: EvaluationProgress) -> None:

@@ -127,6 +127,8 @@ def show_summary(console: Console, summary: ExtractSummary) -> None:
         console.print(
             f"  {plural(count, 'clip')} came without {modality}; their other features are stored"
         )
+    for name, count in summary.extra.items():
+        console.print(f"  table {name}: {plural(count, 'row')} of no clip of the sources, left out")
     console.print(f"store: {summary.store}", **_PLAIN)
 
 
@@ -203,7 +205,7 @@ def show_bundle(console: Console, bundle: Bundle, where: str) -> None:
     trained = bundle.about["trained_on"]
     console.print(
         f"model {bundle.model_name} fitted on {plural(trained['clips'], 'clip')} of "
-        f"{plural(len(trained['actors']), 'actor')}; it needs {' and '.join(bundle.modalities)}",
+        f"{plural(len(trained['actors']), 'actor')}; it needs {' and '.join(bundle.needs)}",
         markup=False,
     )
     console.print(f"bundle: {redact(where)}", **_PLAIN)

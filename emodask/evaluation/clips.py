@@ -11,8 +11,7 @@ import zarr
 
 from emodask.errors import EvaluationError, StoreError
 from emodask.evaluation.identities import Codes, Identities
-from emodask.features import family
-from emodask.job import Job, digest
+from emodask.job import Job, digest, parse_job
 from emodask.models.system import features_used
 from emodask.sources.catalogue import Clip
 from emodask.sources.corpora import corpus_of
@@ -63,6 +62,22 @@ class Clips:
         return self.identities.emotion
 
 
+def as_extracted(job: Job, address: StoreAddress) -> Job:
+    """A job with the columns and the content of its tables, as its store holds them.
+
+    What has been extracted can be evaluated without the tables.
+    """
+    if not job.tables:
+        return job
+    stored = attributes(open_group(address))["job"].get("features", {})
+    settings = job.settings()
+    for name in job.tables:
+        there = stored.get(name, {})
+        if there.get("kind") == "table":
+            settings["features"][name] |= {key: there[key] for key in ("names", "content")}
+    return parse_job(settings, f"job {job.name}")
+
+
 def usable_clips(job: Job, address: StoreAddress, models: Sequence[str] | None = None) -> Clips:
     """Rows whose media gave every feature that some models of a job use.
 
@@ -88,7 +103,7 @@ def usable_clips(job: Job, address: StoreAddress, models: Sequence[str] | None =
             f"{job.name} needs {digest(job.extraction())}); extract into a store of its own"
         )
     status = np.asarray(stored_array(group, "status")[:])
-    needed = {family(job.features[name].kind).modality for name in features_used(job, models)}
+    needed = set(job.needs(features_used(job, models)))
     usable = status == Status.DONE
     incomplete = np.flatnonzero(status == Status.INCOMPLETE)
     if incomplete.size:

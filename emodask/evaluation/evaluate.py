@@ -20,7 +20,13 @@ from emodask.command_line import command_line
 from emodask.emotions import emotion_name
 from emodask.errors import EvaluationError
 from emodask.evaluation.adaptation import ADAPTED, ADAPTED_MEANING, row_names
-from emodask.evaluation.clips import Clips, named_protocols, stored_identities, usable_clips
+from emodask.evaluation.clips import (
+    Clips,
+    as_extracted,
+    named_protocols,
+    stored_identities,
+    usable_clips,
+)
 from emodask.evaluation.directions import by_fold, fold_sentences
 from emodask.evaluation.folds import EvaluationProgress, FoldTask, Prediction, run_folds
 from emodask.evaluation.identical import identical_notes
@@ -85,8 +91,10 @@ def evaluate(
     job = load_job(job)
     check_installed(job)
     address = StoreAddress.of(store, storage_options)
+    named = named_protocols(job)  # before the job is parsed again, with its defaults written out
+    job = as_extracted(job, address)
     clips = usable_clips(job, address)
-    require_possible(named_protocols(job), stored_identities(address), f"job {job.name}")
+    require_possible(named, stored_identities(address), f"job {job.name}")
     seed = job.seed if job.evaluation.seed is None else job.evaluation.seed
     splits: dict[str, Split] = {}
     refused: dict[str, str] = {}

@@ -39,8 +39,8 @@ class Family:
 
     Attributes
     ----------
-    modality : "video" or "audio"
-        Which medium the family is computed from.
+    modality : "video", "audio" or "table"
+        Which medium the family is computed from; a row of a table is taken as it is.
     settings : type of FamilySettings
         The keys that a job's ``[features.NAME]`` table may hold, with defaults.
     dims : callable
@@ -59,7 +59,7 @@ class Family:
         ``coords(settings)`` gives labels of dimensions: ``{dimension name: sequence of str}``.
     """
 
-    modality: Modality
+    modality: Modality | Literal["table"]
     settings: type[FamilySettings]
     dims: Callable[[Any], Mapping[str, int]]
     decode: Callable[[Any], Mapping[str, Any]]

@@ -50,6 +50,8 @@ class ClipShape:
 
     def __str__(self) -> str:
         """Show what costs memory, such as ``110 frames of 1280x720, 3.7 s of sound``."""
+        if not self.frames and not self.seconds:
+            return "rows of tables alone"
         return f"{self.frames} frames of {self.width}x{self.height}, {self.seconds:.1f} s of sound"
 
 
@@ -60,6 +62,8 @@ def largest_clip(job: Job, clips: Sequence[Clip]) -> ClipShape:
     lie on a disk. Of each modality the largest file on a disk is read for its header. Of remote
     media nothing is fetched: frames are taken to be those of RAVDESS.
     """
+    if not job.modalities:
+        return ClipShape(0, 0, 0, 0.0, 0, assumed=False)
     shape = ClipShape()
     sizes = []
     for modality in job.modalities:

@@ -175,6 +175,7 @@ def plan_memory(
     """
     rest = _WORKER if isolated else _IN_PROCESS
     row = sum(_bytes_of(feature) for feature in job.features.values())
+    given = sum(_bytes_of(job.features[name]) for name in job.tables)  # they come with the task
     video, sound = (modality in job.modalities for modality in ("video", "audio"))
     frames, samples, kernels = _decoded(job, clip)
     return MemoryPlan(
@@ -183,9 +184,9 @@ def plan_memory(
         isolated=isolated,
         clip=clip,
         rest=rest + nanny * _NANNY + remote * _OBJECT_STORE,
-        decoder=_DECODER if isolated else 0,
+        decoder=_DECODER if isolated and job.modalities else 0,
         media=_MEDIA * clip.size,
-        rows=row * (_ROW + remote),
+        rows=row * (_ROW + remote) + given,
         file=clip.size,
         codec=round(_FRAME * clip.width * clip.height) if video else 0,
         frames=frames,
@@ -218,6 +219,8 @@ def _decoded(job: Job, clip: ClipShape) -> tuple[int, int, int]:
     kernels = 0
     for feature in job.features.values():
         found = family(feature.kind)
+        if found.modality == "table":
+            continue
         settings = found.decode(feature.settings)
         key = repr(sorted(settings.items()))
         if found.modality == "video":

@@ -14,7 +14,6 @@ import numpy as np
 
 import emodask
 from emodask.errors import BundleError, BundleWriteError, EmodaskError
-from emodask.features import family
 from emodask.job import Job, parse_job
 from emodask.models.fitted import Fitted, FittedFusion, FittedModel
 from emodask.models.fusion import RULES
@@ -63,8 +62,18 @@ class Bundle:
     @property
     def modalities(self) -> tuple[Modality, ...]:
         """What the model has to see and hear."""
-        needed = {family(self.job.features[name].kind).modality for name in self.model.features}
+        needed = self.needs
         return tuple(modality for modality in MODALITIES if modality in needed)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables that the model reads a row of."""
+        return tuple(name for name in self.job.tables if name in self.model.features)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What a clip must have: media, and rows of tables."""
+        return self.job.needs(self.model.features)
 
 
 def save_bundle(
@@ -96,6 +105,7 @@ def save_bundle(
             "model": bundle.model_name,
             "features": list(bundle.model.features),
             "modalities": list(bundle.modalities),
+            "tables": list(bundle.tables),
             "classes": list(bundle.model.classes),
             "fusion": _described(bundle.model, iter(classifiers)),
             "job": bundle.job.settings(),

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from emodask.errors import MediaError, SourceError, UnreachableError
 from emodask.sources.archive import MAX_MEMBER_SIZE, Member, members
@@ -14,6 +14,10 @@ from emodask.sources.corpora import read_name
 from emodask.sources.location import Location, StorageOptions, expand, redact
 from emodask.sources.manifest import read_manifest
 from emodask.sources.names import Kind, NameRejected
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 MEDIA_SUFFIXES = {".mp4", ".wav"}
 
@@ -72,6 +76,7 @@ class Clip:
     """One performance, whatever files carry it. Codes are RAVDESS's; 0 = not known.
 
     ``corpus`` is the name of the corpus that it belongs to; empty = not known.
+    ``tables`` are its rows of the tables of a job, by feature.
     """
 
     clip_id: str
@@ -83,6 +88,9 @@ class Clip:
     repetition: int = 0
     corpus: str = ""
     media: tuple[MediaFile, ...] = field(default=(), repr=False)
+    tables: tuple[tuple[str, npt.NDArray[np.float32]], ...] = field(
+        default=(), repr=False, compare=False
+    )
 
     @property
     def order(self) -> tuple[int, int, int, int, int, int, str]:

@@ -98,7 +98,9 @@ def specs(job: Job, n_clips: int) -> tuple[ArraySpec, ...]:
                 (n_clips, *dims.values()),
                 feature.settings.precision,
                 float("nan"),
-                f"{feature.kind} features of the {found.modality}",
+                "rows of a table"
+                if found.modality == "table"
+                else f"{feature.kind} features of the {found.modality}",
             )
         )
     table += [
@@ -131,17 +133,29 @@ def checksum(features: Sequence[npt.NDArray[np.float32]]) -> int:
 
 
 def incomplete_reason(missing: Sequence[str]) -> str:
-    """What ``error`` says of a clip whose media lacks a modality.
+    """What ``error`` says of a clip that lacks media, or rows of tables.
 
     Examples
     --------
-    >>> missing_modalities(incomplete_reason(["video"]))
-    ('video',)
+    >>> incomplete_reason(["video", "table action_units"])
+    'no media for: video; no row in: table action_units'
+    >>> missing_modalities("no media for: video; no row in: table action_units")
+    ('video', 'table action_units')
     """
-    return f"no media for: {', '.join(missing)}"
+    media = [what for what in missing if not what.startswith("table ")]
+    tables = [what for what in missing if what not in media]
+    parts = zip(_LACKS, (media, tables), strict=True)
+    return "; ".join(f"{words}{', '.join(names)}" for words, names in parts if names)
+
+
+_LACKS = ("no media for: ", "no row in: ")
 
 
 def missing_modalities(error: str) -> tuple[str, ...]:
-    """Modalities that :func:`incomplete_reason` names; none for any other text."""
-    prefix = "no media for: "
-    return tuple(error.removeprefix(prefix).split(", ")) if error.startswith(prefix) else ()
+    """What :func:`incomplete_reason` names; nothing for any other text."""
+    found: list[str] = []
+    for part in error.split("; "):
+        for words in _LACKS:
+            if part.startswith(words):
+                found += part.removeprefix(words).split(", ")
+    return tuple(found)

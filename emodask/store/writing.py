@@ -188,7 +188,10 @@ def _differences(stored: Any, given: Any, place: str = "") -> Iterator[str]:
             else:
                 yield from _differences(stored[key], given[key], where)
     elif stored != given:
-        yield f"{place} ({stored} in the store, {given} in this job)"
+        there, here = (
+            text if len(text := str(x)) < 60 else f"{text[:56]}..." for x in (stored, given)
+        )
+        yield f"{place} ({there} in the store, {here} in this job)"
 
 
 def write_batch(group: zarr.Group, start: int, rows: Sequence[Row]) -> None:
