@@ -30,6 +30,7 @@ CLASSIFIERS: dict[str, Classifier] = {
     "mlp": Classifier("sklearn.neural_network:MLPClassifier"),
     "svc": Classifier("sklearn.svm:SVC", (("break_ties", True),)),
     "logistic": Classifier("sklearn.linear_model:LogisticRegression", (("max_iter", 1000),)),
+    "ridge": Classifier("sklearn.linear_model:RidgeClassifier", (("class_weight", "balanced"),)),
     "random-forest": Classifier("sklearn.ensemble:RandomForestClassifier"),
     "gaussian-nb": Classifier("sklearn.naive_bayes:GaussianNB"),
     "lda": Classifier("sklearn.discriminant_analysis:LinearDiscriminantAnalysis"),

@@ -19,7 +19,7 @@ from tests.models.installed import needs
 def blobs():
     rng = np.random.default_rng(0)
     labels = np.repeat([2, 3, 5], 20)
-    return (rng.normal(size=(60, 4)) + 3 * (labels[:, None] - 3)).astype(np.float32), labels
+    return (rng.normal(size=(60, 4)) + 5 * np.eye(6, 4)[labels - 2]).astype(np.float32), labels
 
 
 @pytest.mark.parametrize("kind", CLASSIFIERS)
