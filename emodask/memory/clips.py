@@ -50,9 +50,12 @@ class ClipShape:
 
     def __str__(self) -> str:
         """Show what costs memory, such as ``110 frames of 1280x720, 3.7 s of sound``."""
-        if not self.frames and not self.seconds:
-            return "rows of tables alone"
-        return f"{self.frames} frames of {self.width}x{self.height}, {self.seconds:.1f} s of sound"
+        parts = []
+        if self.frames:
+            parts.append(f"{self.frames} frames of {self.width}x{self.height}")
+        if self.seconds:
+            parts.append(f"{self.seconds:.1f} s of sound")
+        return ", ".join(parts) or "rows of tables alone"
 
 
 def largest_clip(job: Job, clips: Sequence[Clip]) -> ClipShape:
@@ -74,6 +77,10 @@ def largest_clip(job: Job, clips: Sequence[Clip]) -> ClipShape:
         size, media = max(sized, key=lambda pair: pair[0])
         sizes.append(size)
         shape = _with_header(shape, job, modality == "video", media, size)
+    if "video" not in job.modalities:
+        shape = replace(shape, width=0, height=0, frames=0)
+    if "audio" not in job.modalities:
+        shape = replace(shape, seconds=0.0)
     return replace(shape, size=max(sizes, default=shape.size))
 
 

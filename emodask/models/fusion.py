@@ -21,8 +21,8 @@ def combine(probabilities: npt.ArrayLike, rule: str, weights: Floats | None = No
     probabilities : array-like, shape (models, n, classes)
         Rows add up to 1.
     rule : str
-        ``mean`` of the probabilities; ``product``, their geometric mean; or ``weighted``, the mean
-        with weights.
+        ``mean`` of the probabilities; ``product`` of them, as if each model saw the emotion
+        independently of the others; or ``weighted``, the mean with weights.
     weights : ndarray, shape (models, classes), optional
         For ``weighted``; columns add up to 1.
 
@@ -35,11 +35,12 @@ def combine(probabilities: npt.ArrayLike, rule: str, weights: Floats | None = No
     --------
     >>> said = [[[0.5, 0.5]], [[0.9, 0.1]]]
     >>> combine(said, "mean").round(3).tolist(), combine(said, "product").round(3).tolist()
-    ([[0.7, 0.3]], [[0.75, 0.25]])
+    ([[0.7, 0.3]], [[0.9, 0.1]])
     """
     said = np.asarray(probabilities, np.float64)
     if rule == "product":
-        fused = np.exp(np.log(np.maximum(said, _LEAST)).mean(axis=0))
+        logs = np.log(np.maximum(said, _LEAST)).sum(axis=0)
+        fused = np.exp(logs - logs.max(axis=1, keepdims=True))
         fused[(said == 0).all(axis=0)] = 0
     elif weights is not None:
         fused = np.einsum("mc,mnc->nc", weights, said)
