@@ -65,7 +65,8 @@ def test_adapting_uses_no_label_of_the_test_side(job, small_store):
     clips, task = one_fold(job, small_store)
     shuffled = np.where(clips.actor == 2, 1, clips.emotion)
     expected, _ = run_folds(job, small_store, clips, [task])
-    found, _ = run_folds(job, small_store, replace(clips, emotion=shuffled), [task])
+    relabelled = replace(clips, identities=replace(clips.identities, emotion=shuffled))
+    found, _ = run_folds(job, small_store, relabelled, [task])
     assert [p.model for p in found] == ["svc", "svc+adapted"]
     for one, other in zip(expected, found, strict=True):
         assert np.array_equal(one.probability, other.probability)
