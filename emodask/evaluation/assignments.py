@@ -95,6 +95,14 @@ def within_actor(clips: Identities, rows: Rows, seed: int) -> tuple[list[Fold], 
     return [fold], notes
 
 
+def random_80_20(clips: Identities, rows: Rows, seed: int) -> tuple[list[Fold], list[str]]:
+    """Train on a random four fifths of all clips, test on the rest."""
+    shuffled = np.random.default_rng(seed).permutation(rows)
+    n_train = max(1, round(0.8 * len(rows)))
+    fold = Fold("random-80-20", np.sort(shuffled[:n_train]), np.sort(shuffled[n_train:]))
+    return [fold], []
+
+
 def _foreign(clips: Identities, rows: Rows) -> set[int]:
     """Actors of corpora other than RAVDESS, to whom its published splits say nothing."""
     others = ~np.isin(clips.corpus[rows], ["", "ravdess"])

@@ -19,6 +19,7 @@ from emodask.evaluation.assignments import (
     cross_corpus,
     grouped,
     loso,
+    random_80_20,
     speech_to_song,
     statement_held_out,
     within_actor,
@@ -135,6 +136,14 @@ PROTOCOLS: dict[str, Protocol] = {
             "the same people are on both sides, so the model is tested on voices and faces "
             "it was trained on",
             within_actor,
+        ),
+        Protocol(
+            "random-80-20",
+            "a random four fifths of all clips train, the rest test",
+            False,
+            "the same people are on both sides, so the model is tested on voices and faces "
+            "it was trained on",
+            random_80_20,
         ),
     )
 }

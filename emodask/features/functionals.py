@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from emodask.errors import FeatureError
 from emodask.features import Family, FamilySettings
+from emodask.features.audio.sound import checked
 from emodask.features.voice.curves import N_MFCC, SPECTRAL, VOICED, Curves, curves
 from emodask.features.voice.short_time import HOP_LENGTH, N_MELS, RATE, Doubles
 from emodask.features.voice.statistics import (
@@ -60,7 +60,9 @@ def voice_functionals(samples: npt.NDArray[np.floating]) -> dict[str, npt.NDArra
     FeatureError
         If the samples are not one finite channel of at least 0.3 s that holds sound.
     """
-    speech = _speech(curves(_checked(samples)))
+    needed = round(SHORTEST * RATE)
+    sound = checked(samples, RATE, needed, "functionals need some syllables")
+    speech = _speech(curves(sound))
     energy = speech.spectral[:, SPECTRAL.index("energy")]
     active = energy > np.percentile(energy, 98) - _ACTIVE_LEVEL
     voiced = speech.voiced if speech.voiced.sum() >= _VOICED_AT_LEAST else active
@@ -100,28 +102,6 @@ def voice_functionals(samples: npt.NDArray[np.floating]) -> dict[str, npt.NDArra
         "contour_spectral": contour(speech.spectral[:, 2:], 10).ravel(),
         "contour_mel": contour(speech.mel.reshape(len(speech), -1, 2).mean(axis=2), 16).ravel(),
     }
-
-
-def _checked(samples: npt.NDArray[np.floating]) -> Doubles:
-    """Refuse what no statistics of a voice can be computed from."""
-    samples = np.asarray(samples)
-    if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
-        raise FeatureError(
-            f"samples of shape {samples.shape} and type {samples.dtype}: one channel of "
-            "floating-point samples is needed, full scale 1"
-        )
-    if len(samples) < SHORTEST * RATE:
-        raise FeatureError(
-            f"too short: {len(samples) / RATE:.3f} s; functionals need at least {SHORTEST} s"
-        )
-    if not np.isfinite(samples).all():
-        raise FeatureError(f"{np.count_nonzero(~np.isfinite(samples))} samples are NaN or infinite")
-    peak = float(np.abs(samples).max())
-    if peak == 0:
-        raise FeatureError(f"silence: all {len(samples)} samples are zero; no voice is there")
-    if peak > 1e6:
-        raise FeatureError(f"samples reach {peak:.3g}: full scale is 1")
-    return samples.astype(np.float64)
 
 
 def _speech(whole: Curves) -> Curves:

@@ -6,18 +6,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from emodask.errors import FeatureError, UsageError
+from emodask.errors import UsageError
 from emodask.features import Family, FamilySettings
 from emodask.features.audio.bspline import projector
 from emodask.features.audio.descriptors import CURVES, descriptors
+from emodask.features.audio.sound import checked
 from emodask.features.audio.stft import HOP_LENGTH
 from emodask.features.audio.variants import SPEEDS, VARIANTS, variants
 
 NAMES = tuple(f"{variant}/{curve}" for variant in VARIANTS for curve in CURVES)
-
-# Full scale is 1; squares of spectra of anything below this stay within single precision.
-MAX_PEAK = 1e6
-
 
 # Most of it for the slowest variant, twice as long: its spectrum of 1025 complex numbers every 512
 # samples, and the frames of 2048 samples that it is transformed back to. Measured.
@@ -108,7 +105,13 @@ def spline_features(
         raise UsageError(f"rate {rate} Hz: above 12800 and at most 192000 Hz would be right")
     if knots < 2 or order < 2:
         raise UsageError(f"knots {knots}, order {order}: at least 2 each would be right")
-    signal = _voice(samples, rate, knots + order - 2)
+    coefficients, fastest = knots + order - 2, max(SPEEDS.values())
+    signal = checked(
+        samples,
+        rate,
+        int(HOP_LENGTH * (coefficients - 1) * fastest),
+        f"{coefficients} spline coefficients need {coefficients} frames at speed {fastest}",
+    )
     fitted = []
     for variant in variants(signal, rate, noise, seed).values():
         curves = descriptors(variant, rate)
@@ -116,46 +119,6 @@ def spline_features(
         # einsum rather than a product by BLAS, whose bytes depend on its number of threads.
         fitted.append(np.einsum("bt,ct->bc", projected, curves))
     return np.concatenate(fitted, axis=1, dtype=np.float32)
-
-
-def _voice(
-    samples: npt.NDArray[np.floating], rate: int, coefficients: int
-) -> npt.NDArray[np.float32]:
-    """Refuse what no spline features can be computed from."""
-    samples = np.asarray(samples)
-    if samples.ndim != 1:
-        raise FeatureError(
-            f"samples of shape {samples.shape}: one channel is needed, a 1-D array; "
-            "average the channels first"
-        )
-    if not np.issubdtype(samples.dtype, np.floating):
-        raise FeatureError(
-            f"samples of type {samples.dtype}: floating-point samples are needed, full scale 1"
-        )
-    n, fastest = len(samples), max(SPEEDS.values())
-    if n == 0:
-        raise FeatureError("no samples: the audio is empty")
-    needed = int(HOP_LENGTH * (coefficients - 1) * fastest)
-    if n < needed:
-        raise FeatureError(
-            f"too short: {n / rate:.3f} s ({n} samples at {rate} Hz); {coefficients} spline "
-            f"coefficients need {coefficients} frames at speed {fastest}, "
-            f"which is {needed / rate:.3f} s ({needed} samples)"
-        )
-    finite = np.isfinite(samples)
-    if not finite.all():
-        raise FeatureError(
-            f"{n - np.count_nonzero(finite)} of {n} samples are NaN or infinite, "
-            f"the first at {int(np.argmin(finite)) / rate:.3f} s"
-        )
-    peak = float(np.abs(samples).max())
-    if peak == 0:
-        raise FeatureError(
-            f"silence: all {n} samples ({n / rate:.3f} s) are zero; no voice is there"
-        )
-    if peak > MAX_PEAK:
-        raise FeatureError(f"samples reach {peak:.3g}: full scale is 1")
-    return np.ascontiguousarray(samples, dtype=np.float32)
 
 
 def _compute(

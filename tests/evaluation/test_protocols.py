@@ -81,7 +81,7 @@ def test_folds_are_valid_disjoint_and_leave_out_unknown_actors(name, data):
         assert np.isin(both, np.flatnonzero(actors > 0)).all()
         assert (np.diff(fold.train) > 0).all()
         assert (np.diff(fold.test) > 0).all()
-    if name not in ("actors-20-4", "within-actor"):
+    if name not in ("actors-20-4", "within-actor", "random-80-20"):
         assert np.array_equal(np.sort(tested), np.flatnonzero(actors > 0))
     assert any("not known" in note for note in found.notes) == (actors == 0).any()
 
@@ -138,9 +138,18 @@ def test_within_actor_draws_each_actor_anew():
     assert len(places) == 24
 
 
-def test_within_actor_alone_is_leaky_and_says_why():
-    assert [p.name for p in PROTOCOLS.values() if p.leaky_reason] == ["within-actor"]
-    assert not PROTOCOLS["within-actor"].speaker_independent
+def test_random_splits_are_leaky_and_say_why():
+    leaky = [name for name, protocol in PROTOCOLS.items() if protocol.leaky_reason]
+    assert leaky == ["within-actor", "random-80-20"]
+    assert not any(PROTOCOLS[name].speaker_independent for name in leaky)
+
+
+def test_random_80_20_trains_four_fifths_of_all_clips_drawn_by_the_seed():
+    actors, labels = _full()
+    (first,), (other,) = (split("random-80-20", actors, labels, s).folds for s in (0, 1))
+    assert len(first.train) == 1152
+    assert len(first.test) == 288
+    assert not np.array_equal(first.test, other.test)
 
 
 def test_within_actor_trains_on_a_single_clip():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
@@ -28,7 +30,10 @@ CURVES = (
     *(f"contrast_{i}" for i in range(7)),
 )
 
-_COSINES = FilterBank.of(scipy.fft.dct(np.eye(N_MELS), type=2, norm="ortho", axis=0)[:N_MFCC])
+
+@functools.cache
+def _cosines(n_mfcc: int) -> FilterBank:
+    return FilterBank.of(scipy.fft.dct(np.eye(N_MELS), type=2, norm="ortho", axis=0)[:n_mfcc])
 
 
 def decibels(power: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
@@ -37,8 +42,8 @@ def decibels(power: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     return np.maximum(level, level.max() - 80)
 
 
-def mfcc(power: Floats, rate: int) -> Floats:
-    """Mel-frequency cepstral coefficients 0 to 12 (Davis & Mermelstein 1980).
+def mfcc(power: Floats, rate: int, n_mfcc: int = N_MFCC) -> Floats:
+    """Mel-frequency cepstral coefficients, the lowest (Davis & Mermelstein 1980).
 
     Parameters
     ----------
@@ -46,10 +51,12 @@ def mfcc(power: Floats, rate: int) -> Floats:
         Squared magnitudes of the spectrum.
     rate : int
         Samples per second.
+    n_mfcc : int
+        How many, at most 128.
 
     Returns
     -------
-    float32 array, (13, frames)
+    float32 array, (n_mfcc, frames)
 
     Examples
     --------
@@ -57,7 +64,7 @@ def mfcc(power: Floats, rate: int) -> Floats:
     (13, 5)
     """
     levels = decibels(mel_filters(rate).apply(power))
-    return _COSINES.apply(np.ascontiguousarray(levels.T))
+    return _cosines(n_mfcc).apply(np.ascontiguousarray(levels.T))
 
 
 def zero_crossing_rate(samples: Floats) -> Floats:
