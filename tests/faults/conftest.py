@@ -20,7 +20,7 @@ from tests.conftest import SMALL
 from tests.test_extraction import as_toml
 
 INJECTED = Path(__file__).parent / "injected"
-LIMIT = 240
+LIMIT = 400
 
 
 class CommandLine:
