@@ -127,16 +127,7 @@ def clips_named(tables: Mapping[str, Table]) -> Catalogue:
                     "whose clip it is and of which emotion; pass --source with a manifest CSV that "
                     "does"
                 )
-            clips[key] = Clip(
-                clip_id=name.clip_id,
-                actor=name.actor,
-                emotion=name.emotion,
-                channel=name.channel,
-                intensity=name.intensity,
-                statement=name.statement,
-                repetition=name.repetition,
-                corpus="ravdess",
-            )
+            clips[key] = Clip(**name.columns())
     return Catalogue(
         clips=tuple(sorted(clips.values(), key=lambda clip: clip.order)),
         sources=tuple(table.where for table in tables.values()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from emodask.evaluation.drawing import BAR, INK, MARK, box, new_figure, svg, write
+from emodask.evaluation.drawing import BAR, INK, MARK, box, new_figure, rule_percents, svg, write
 
 _MOST_LABELS = 32
 """More actors than this are drawn without their codes and values, which would overlap."""
@@ -49,9 +49,7 @@ def per_actor_figure(
     span = max(n, 8)
     axes.set_xlim(-0.6, span - 0.4)
     axes.set_ylim(0, 1)
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        axes.plot([-0.6, span - 0.4], [share] * 2, color=INK, alpha=0.15, lw=0.8, clip_on=False)
-        write(axes, -0.8, share, f"{100 * share:.0f}", ha="right", fontsize=8, alpha=0.75)
+    rule_percents(axes, -0.6, span - 0.4, gap=0.2)
     for i, (actor, scores) in enumerate(ranked):
         box(axes, i - 0.36, 0, 0.72, scores["uar"], **BAR)
         if n <= _MOST_LABELS:

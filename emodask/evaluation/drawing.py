@@ -50,6 +50,13 @@ def box(axes: Axes, x: float, y: float, width: float, height: float, **style: An
     axes.add_artist(Rectangle((x, y), width, height, clip_on=False, **style))
 
 
+def rule_percents(axes: Axes, left: float, right: float, gap: float) -> None:
+    """Draw faint lines across at each quarter of 1, with their percentages ``gap`` left of them."""
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        axes.plot([left, right], [share] * 2, color=INK, alpha=0.15, lw=0.8, clip_on=False)
+        write(axes, left - gap, share, f"{100 * share:.0f}", ha="right", fontsize=8, alpha=0.75)
+
+
 def svg(figure: Figure, title: str) -> str:
     """Render to an SVG element for inline use: own ids, the page's ink and font, an ARIA name."""
     import matplotlib

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from emodask.evaluation.drawing import BAR, INK, MARK, box, new_figure, svg, write
+from emodask.evaluation.drawing import BAR, INK, MARK, box, new_figure, rule_percents, svg, write
 
 
 def reliability_figure(
@@ -39,9 +39,7 @@ def reliability_figure(
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        axes.plot([0, 1], [share] * 2, color=INK, alpha=0.15, lw=0.8, clip_on=False)
-        write(axes, -0.02, share, f"{100 * share:.0f}", ha="right", fontsize=8, alpha=0.75)
+    rule_percents(axes, 0, 1, gap=0.02)
     write(axes, -0.15, 1.11, "right, percent", fontsize=8, alpha=0.75)
     axes.plot([0, 1], [0, 1], color=INK, alpha=0.6, lw=1.2, ls="--")
     for one in bins:

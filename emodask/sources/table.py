@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
@@ -16,8 +17,9 @@ import numpy.typing as npt
 
 from emodask.errors import SourceError
 from emodask.sources.addresses import printable
+from emodask.sources.corpora import NamedClip, read_name
 from emodask.sources.location import Location
-from emodask.sources.names import ClipName, NameRejected, parse_name
+from emodask.sources.names import NameRejected
 
 MAX_BYTES = 512 << 20
 """Of a table, as a file and as numbers: it is read whole, on the machine that hands out work."""
@@ -55,7 +57,7 @@ class Table:
         return self.rows.get(clip_key(clip_id)) if found is None else found
 
 
-def ravdess_name(text: str) -> ClipName | None:
+def ravdess_name(text: str) -> NamedClip | None:
     """What a clip's name says, with the modality or without, as a file's name or bare.
 
     Examples
@@ -64,10 +66,10 @@ def ravdess_name(text: str) -> ClipName | None:
     {'01-06-01-02-01-12'}
     """
     for name in (text, f"{text}.mp4", f"{text}.wav", f"03-{text}.wav"):
-        try:
-            return parse_name(name)[0]
-        except NameRejected:
-            continue
+        with contextlib.suppress(NameRejected):
+            named, _ = read_name(name)
+            if named.corpus == "ravdess":
+                return named
     return None
 
 
