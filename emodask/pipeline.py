@@ -21,6 +21,7 @@ from emodask.isolation import CLIP_TIMEOUT
 from emodask.job import Job, load_job
 from emodask.memory import MemoryPlan, Workers
 from emodask.models.checking import check_installed
+from emodask.models.system import with_models
 from emodask.run_record import RunRecorder, record_in
 from emodask.sources.catalogue import Clip
 from emodask.sources.location import StorageOptions
@@ -65,7 +66,8 @@ class Layout:
 class RunResult:
     """What a run ended with.
 
-    ``metrics`` is None and ``stopped`` says why if nothing could be learnt from the clips.
+    ``stopped`` says why if nothing could be learnt from the clips; ``metrics`` is None if not even
+    a report could be written.
     """
 
     layout: Layout
@@ -86,6 +88,7 @@ def run(
     client: Client | None = None,
     *,
     tables: Tables | None = None,
+    models: Sequence[str] | None = None,
     credit: str | None = None,
     storage_options: StorageOptions | None = None,
     retry_failed: bool = False,
@@ -108,6 +111,8 @@ def run(
     client : distributed.Client, optional
     tables : mapping of str to str or Path, optional
         See :func:`emodask.extract`.
+    models : sequence of str, optional
+        Those to evaluate, see :func:`emodask.evaluate`; the bundle holds the first.
     credit : str, optional
         See :func:`emodask.evaluate`.
     storage_options : mapping, optional
@@ -131,7 +136,7 @@ def run(
         If the job names a protocol that the clips of the sources do not allow; nothing has been
         computed then.
     """
-    job = load_job(job)
+    job = with_models(load_job(job), models)
     check_installed(job)
     layout = Layout(str(out).rstrip("/"))
     recorder = recorder or RunRecorder(layout.record, "run", job, sources, storage_options)
@@ -167,6 +172,7 @@ def run(
                     storage_options=storage_options,
                     on_progress=on_fold,
                 )
+                metrics = found
                 recorder.evaluated(found)
                 if on_fit:
                     on_fit()
@@ -179,7 +185,6 @@ def run(
                     metrics=found,
                     storage_options=storage_options,
                 )
-                metrics = found
             except EvaluationError as error:
                 stopped = str(error)
         result = RunResult(layout, summary, metrics, stopped)

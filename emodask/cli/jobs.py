@@ -15,6 +15,7 @@ from emodask.cli.options import (
     LogJsonOption,
     MaxWorkersOption,
     MemoryLimitOption,
+    ModelsOption,
     RetryOption,
     SchedulerOption,
     SourceOption,
@@ -39,6 +40,7 @@ def run(
     ],
     source: SourceOption = None,
     table: TableOption = None,
+    model: ModelsOption = None,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
     max_workers: MaxWorkersOption = None,
@@ -53,10 +55,11 @@ def run(
     from emodask.clip_tables import check_sources, read_tables
     from emodask.cluster import connect
     from emodask.job import load_job
+    from emodask.models.system import with_models
     from emodask.pipeline import Layout, run
     from emodask.run_record import RunRecorder
 
-    settings = load_job(job)
+    settings = with_models(load_job(job), model)
     options = storage_options(storage_option)
     source = source or []
     check_sources(settings, source)

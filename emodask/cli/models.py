@@ -14,6 +14,7 @@ from emodask.cli.options import (
     LogJsonOption,
     MaxWorkersOption,
     MemoryLimitOption,
+    ModelsOption,
     SchedulerOption,
     StorageOption,
     TableOption,
@@ -33,6 +34,7 @@ def evaluate(
     job: JobArgument,
     store: Annotated[str, typer.Option(help="Store that was extracted under the same job.")],
     report: Annotated[str, typer.Option(help="Folder or URL for the report.")] = "report",
+    model: ModelsOption = None,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
     max_workers: MaxWorkersOption = None,
@@ -63,6 +65,7 @@ def evaluate(
             store,
             report,
             client,
+            models=model,
             storage_options=storage_options(storage_option),
             on_progress=reporter.folds,
         )

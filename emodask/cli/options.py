@@ -31,6 +31,14 @@ TableOption = Annotated[
         help="CSV or Parquet (path or URL) of a feature that is a table. Repeatable.",
     ),
 ]
+ModelsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="A model of the job to evaluate, instead of all. Repeatable.",
+    ),
+]
 _CLUSTER = "Where it runs"
 SchedulerOption = Annotated[
     str | None,

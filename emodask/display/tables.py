@@ -194,6 +194,8 @@ def show_evaluation(console: Console, metrics: dict[str, Any], report: str) -> N
             console.print(f"{name} did not run: {entry['not_run']}", markup=False)
         for note in entry.get("notes", ()):
             console.print(f"{name}: {note}", markup=False)
+    if restricting := metrics["data"].get("restricting"):
+        console.print(restricting, markup=False)
     if leaked := leakage_line(metrics):
         console.print(leaked, markup=False)
     console.print(headline(metrics), markup=False)

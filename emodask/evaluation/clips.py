@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ import zarr
 from emodask.errors import EvaluationError, StoreError
 from emodask.evaluation.identities import Codes, Identities
 from emodask.job import Job, digest, parse_job
-from emodask.models.system import features_used
+from emodask.models.system import features_used, model_features
 from emodask.sources.catalogue import Clip
 from emodask.sources.corpora import corpus_of
 from emodask.store import (
@@ -114,9 +115,10 @@ def usable_clips(job: Job, address: StoreAddress, models: Sequence[str] | None =
     counts = {s.name.lower(): int((status == s).sum()) for s in Status}
     if not rows.size:
         have = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        note = "" if models else restricting_note(job, address, 0)
         raise EvaluationError(
             f"{address}: no clip has {' and '.join(sorted(needed))} features ({have}); "
-            "there is nothing to learn from"
+            + (note or "there is nothing to learn from")
         )
 
     names = np.array([str(name) for name in np.asarray(stored_array(group, "clip_id")[:])[rows]])
@@ -124,6 +126,44 @@ def usable_clips(job: Job, address: StoreAddress, models: Sequence[str] | None =
     same = [tuple(name for name in some if name in kept) for some in about.get("identical", [])]
     identical = tuple(some for some in same if len(some) > 1)
     return Clips(rows, names, _identities(group, rows, names), counts, identical)
+
+
+def restricting_note(job: Job, address: StoreAddress, usable: int) -> str:
+    """What to say where some models could learn from many more clips than all models share.
+
+    Parameters
+    ----------
+    job : Job
+    address : StoreAddress
+    usable : int
+        How many clips have the features of all models.
+
+    Returns
+    -------
+    str
+        Empty if the least demanding models gain less than half as many again.
+    """
+    group = open_group(address)
+    status = np.asarray(stored_array(group, "status")[:])
+    incomplete = np.flatnonzero(status == Status.INCOMPLETE)
+    if not incomplete.size:
+        return ""
+    errors = np.asarray(stored_array(group, "error")[:])
+    missing = Counter(tuple(missing_modalities(str(errors[row]))) for row in incomplete)
+    done = int((status == Status.DONE).sum())
+    reach: dict[int, list[str]] = defaultdict(list)
+    for model in job.models:
+        needed = set(job.needs(model_features(job, model)))
+        more = sum(count for absent, count in missing.items() if needed.isdisjoint(absent))
+        reach[done + more].append(model)
+    most = max(reach)
+    if most <= 1.5 * usable:
+        return ""
+    chosen = " ".join(f"--model {name}" for name in reach[most])
+    return (
+        f"{usable} of {most} clips have the features of all models, which are compared on those "
+        f"alone; to evaluate the models that need less on all {most}: {chosen}"
+    )
 
 
 def named_protocols(job: Job) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from emodask.evaluation.clips import (
     Clips,
     as_extracted,
     named_protocols,
+    restricting_note,
     stored_identities,
     usable_clips,
 )
@@ -35,7 +36,7 @@ from emodask.evaluation.protocols import PROTOCOLS, Split, require_possible, spl
 from emodask.evaluation.report import write_report
 from emodask.job import Job, digest, load_job
 from emodask.models.checking import check_installed
-from emodask.models.system import emotion_columns, model_features
+from emodask.models.system import emotion_columns, model_features, with_models
 from emodask.scrubbing import clean_cause
 from emodask.sources.corpora import credit_of
 from emodask.sources.folder import Folder
@@ -54,6 +55,7 @@ def evaluate(
     report: str | Path,
     client: Client | None = None,
     *,
+    models: Sequence[str] | None = None,
     credit: str | None = None,
     storage_options: StorageOptions | None = None,
     on_progress: Callable[[EvaluationProgress], None] | None = None,
@@ -69,6 +71,9 @@ def evaluate(
         Folder (or fsspec URL) for ``metrics.json``, ``predictions.csv`` and ``index.html``.
     client : distributed.Client, optional
         Where folds run; by default on the client that is connected, or else in this process.
+    models : sequence of str, optional
+        Some models of the job, on the clips that have their features; by default all, on the clips
+        that have the features of every one, so that they can be compared.
     credit : str, optional
         Whose data it is, for the report; by default RAVDESS's and TESS's own credits if all clips
         have their names.
@@ -85,10 +90,12 @@ def evaluate(
 
     Raises
     ------
+    JobError
+        If the job has no model of a name.
     StoreError, EvaluationError
         ProtocolError if the job names a protocol that no clips of the store would allow.
     """
-    job = load_job(job)
+    job = with_models(load_job(job), models)
     check_installed(job)
     address = StoreAddress.of(store, storage_options)
     named = named_protocols(job)  # before the job is parsed again, with its defaults written out
@@ -198,6 +205,7 @@ def _metrics(
             "clips": sum(clips.counts.values()),
             **clips.counts,
             "usable": len(clips),
+            "restricting": restricting_note(job, address, len(clips)),
             "identical": [list(group) for group in clips.identical],
             "actors": sorted(set(clips.actor.tolist())),
             "emotions": list(emotions),

@@ -281,6 +281,7 @@ def render_report(metrics: Mapping[str, Any]) -> str:
         n_draws=N_DRAWS,
         adapted_meaning=_adapted_meaning(views),
         data_sentence=_data_sentence(data) if data else "",
+        restricting=data.get("restricting", ""),
         failures=shown,
         n_unlisted=max(data.get("failed", 0), len(failures)) - len(shown),
         credit=data.get("credit", ""),

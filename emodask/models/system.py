@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emodask.emotions import CODES
+from emodask.errors import JobError
 from emodask.features import family
 from emodask.job import Job
 from emodask.models.checking import FUSION
@@ -33,6 +34,43 @@ def features_used(job: Job, models: Iterable[str] | None = None) -> tuple[str, .
     """The features that some models use, all of the job's by default; in the job's order."""
     used = {name for model in models or job.models for name in model_features(job, model)}
     return tuple(name for name in job.features if name in used)
+
+
+def with_models(job: Job, models: Sequence[str] | None) -> Job:
+    """A job with some of its models alone, and the members of those that are fusions.
+
+    What it extracts stays the same, so the same store serves it; which clips it learns from may
+    not: those that have the features of the models that stay.
+
+    Parameters
+    ----------
+    job : Job
+    models : sequence of str, optional
+        All by default. The first becomes the job's first.
+
+    Raises
+    ------
+    JobError
+        If the job has no such model.
+
+    Examples
+    --------
+    >>> from emodask.job import parse_job
+    >>> models = {"one": {"kind": "lda"}, "two": {"kind": "ridge"}, "three": {"kind": "svc"}}
+    >>> job = parse_job({"name": "example", "features": {"spline": {}}, "models": models})
+    >>> list(with_models(job, ["three", "one"]).models)
+    ['three', 'one']
+    """
+    if not models:
+        return job
+    kept: dict[str, None] = {}
+    for name in models:
+        if name not in job.models:
+            raise JobError(
+                f"job {job.name} has no model {name!r}; there are {', '.join(job.models)}"
+            )
+        kept |= dict.fromkeys((name, *job.models[name].members))
+    return job.model_copy(update={"models": {name: job.models[name] for name in kept}})
 
 
 def make_reducer(job: Job, name: str) -> TensorReducer:

@@ -11,13 +11,16 @@ import pytest
 
 from emodask.cluster import connect
 from emodask.emotions import CODES, EMOTIONS
-from emodask.errors import EvaluationError, StoreError
+from emodask.errors import EvaluationError, JobError, StoreError
 from emodask.evaluation import folds
 from emodask.evaluation.clips import usable_clips
 from emodask.evaluation.evaluate import evaluate
 from emodask.evaluation.folds import FoldTask, run_folds
 from emodask.extraction import extract
 from emodask.job import parse_job
+from emodask.models.bundle import load_bundle
+from emodask.models.system import with_models
+from emodask.pipeline import run
 from emodask.store import StoreAddress, open_group
 from tests.conftest import SMALL
 from tests.media_files import moving_bars, mp4, tone, wav
@@ -179,6 +182,57 @@ def test_a_job_of_one_modality_uses_every_row_that_has_it(tmp_path):
     assert clips.emotion.tolist() == [CODES["happy"], CODES["sad"]]
     both = parse_job(SMALL)
     assert usable_clips(both, tmp_path_store).emotion.tolist() == [CODES["happy"]]
+
+
+def test_models_that_need_less_are_evaluated_on_more_clips(tmp_path):
+    models = {"both": {"kind": "lda"}, "voice": {"kind": "lda", "features": ["spline"]}}
+    job = parse_job({**SMALL, "models": models, "evaluation": {"protocols": ["loso"]}})
+    media = tmp_path / "media"
+    media.mkdir()
+    for actor in (1, 2):
+        for emotion in (3, 4, 5):
+            for take in (1, 2):
+                sound = tone(pitch=90 + 40 * emotion + take, seconds=0.5)
+                (media / f"03-01-{emotion:02d}-01-01-{take:02d}-{actor:02d}.wav").write_bytes(
+                    wav(sound)
+                )
+    seen = "01-01-03-01-01-01-01"
+    (media / f"03{seen[2:]}.wav").unlink()
+    (media / f"{seen}.mp4").write_bytes(mp4(moving_bars(9), sound=tone()))
+    result = run(job, str(media), tmp_path / "all")
+    assert "--model" not in result.stopped
+    assert result.stopped.startswith("model ")
+    assert result.metrics is not None  # the report was written, and says what to do
+    said = result.metrics["data"]["restricting"]
+    assert said.startswith("1 of 12 clips have the features of all models")
+    assert said.endswith("--model voice")
+    assert said in (tmp_path / "all" / "report" / "index.html").read_text()
+
+    result = run(job, str(media), tmp_path / "all", models=["voice"])
+    assert (result.stopped, result.metrics["data"]["restricting"]) == ("", "")
+    loso = result.metrics["protocols"]["loso"]
+    assert (loso["n_clips"], list(loso["models"])) == (12, ["voice"])
+    assert load_bundle(tmp_path / "all" / "bundle").model_name == "voice"
+
+
+def test_a_model_that_the_job_lacks_is_named_before_any_work(small_job, small_store, tmp_path):
+    with pytest.raises(JobError, match="has no model 'mlpp'; there are logistic, svc"):
+        evaluate(small_job, small_store, tmp_path, models=["mlpp"])
+    with pytest.raises(JobError, match="has no model 'mlpp'"):
+        run(small_job, str(tmp_path / "absent.zip"), tmp_path / "out", models=["mlpp"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_chosen_fusion_brings_its_members():
+    models = {
+        "svc": {"kind": "svc"},
+        "lda": {"kind": "lda"},
+        "ridge": {"kind": "ridge"},
+        "late": {"kind": "fusion", "members": ["lda", "ridge"]},
+    }
+    job = parse_job({**SMALL, "models": models})
+    assert list(with_models(job, ["late"]).models) == ["late", "lda", "ridge"]
+    assert with_models(job, ["late"]).extraction() == job.extraction()
 
 
 def address(tmp_path):
