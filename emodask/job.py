@@ -97,7 +97,7 @@ class Model(_Settings):
     calibrate: StrictBool = False
     search: Search | None = None
     members: tuple[str, ...] = ()
-    rule: Literal["mean", "product", "weighted"] | None = None
+    rule: Literal["mean", "product", "weighted", "stacked"] | None = None
 
 
 class Evaluation(_Settings):

@@ -16,7 +16,8 @@ import emodask
 from emodask.errors import BundleError, BundleWriteError, EmodaskError
 from emodask.job import Job, parse_job
 from emodask.models.fitted import Fitted, FittedFusion, FittedModel
-from emodask.models.fusion import RULES
+from emodask.models.fusion import RULES, weights_shape
+from emodask.models.temperature import Temperature
 from emodask.scrubbing import clean_cause
 from emodask.sources.folder import Folder
 from emodask.sources.location import StorageOptions, reason
@@ -29,8 +30,6 @@ FORMAT = 1
 _INDEX = "bundle.json"
 _TRUSTED = (
     "emodask.models.boosting.XGBoost",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
@@ -107,6 +106,7 @@ def save_bundle(
             "modalities": list(bundle.modalities),
             "tables": list(bundle.tables),
             "classes": list(bundle.model.classes),
+            "temperature": _temperature_of(bundle.model),
             "fusion": _described(bundle.model, iter(classifiers)),
             "job": bundle.job.settings(),
             "about": bundle.about,
@@ -150,7 +150,7 @@ def load_bundle(folder: str | Path, storage_options: StorageOptions | None = Non
                 io.BytesIO(place.read(f"reduction-{name}.npz")), allow_pickle=False
             ) as arrays:
                 reducers[name] = TensorReducer.from_arrays(dict(arrays))
-        model = _restored(index.get("fusion"), index["features"], index["classes"], place)
+        model = _restored(index, index["classes"], place)
         return Bundle(job, index["model"], model, reducers, index["about"])
     except EmodaskError:
         raise
@@ -189,6 +189,7 @@ def _described(model: Fitted, files: Iterator[str]) -> dict[str, Any] | None:
                 "name": name,
                 "features": list(member.features),
                 "fusion": inner,
+                "temperature": _temperature_of(member),
                 "file": None if inner else next(files),
             }
         )
@@ -196,28 +197,37 @@ def _described(model: Fitted, files: Iterator[str]) -> dict[str, Any] | None:
     return {"rule": model.rule, "weights": weights, "members": members}
 
 
-def _restored(
-    fusion: dict[str, Any] | None,
-    features: list[str],
-    classes: list[int],
-    place: Folder,
-    file: str = "classifier.skops",
-) -> Fitted:
+def _temperature_of(model: Fitted) -> dict[str, Any] | None:
+    """The calibration of a classifier as plain JSON values; None for a fusion."""
+    if isinstance(model, FittedFusion) or model.temperature is None:
+        return None
+    return {"factor": model.temperature.factor, "offsets": list(model.temperature.offsets)}
+
+
+def _restored(about: dict[str, Any], classes: list[int], place: Folder) -> Fitted:
     """The fitted model that :func:`_described` and the files of classifiers hold."""
+    fusion, features = about.get("fusion"), about["features"]
     if fusion is None:
-        return FittedModel(tuple(features), tuple(classes), _read_classifier(place, file))
+        classifier = _read_classifier(place, about.get("file", "classifier.skops"))
+        scaled = about.get("temperature")  # absent in bundles of before it
+        temperature = None
+        if scaled is not None:
+            temperature = Temperature(float(scaled["factor"]), tuple(map(float, scaled["offsets"])))
+            numbers = (temperature.factor, *temperature.offsets)
+            if len(numbers) != 1 + len(classifier.classes_) or not np.isfinite(numbers).all():
+                raise BundleError(f"{place.address}: the temperature is not one of its classifier")
+        return FittedModel(tuple(features), tuple(classes), classifier, temperature)
     if fusion["rule"] not in RULES:
         raise BundleError(f"{place.address}: no rule of fusion {fusion['rule']!r}")
-    members = {
-        str(m["name"]): _restored(m["fusion"], m["features"], classes, place, m["file"])
-        for m in fusion["members"]
-    }
+    members = {str(m["name"]): _restored(m, classes, place) for m in fusion["members"]}
     weights = fusion["weights"]
     if weights is not None:
         weights = np.array(weights, np.float64)
-        if weights.shape != (len(members), len(classes)) or not np.isfinite(weights).all():
-            shape = f"{len(members)} x {len(classes)}"
-            raise BundleError(f"{place.address}: weights of fusion are not {shape} numbers")
+        shape = weights_shape(fusion["rule"], len(members), len(classes))
+        if weights.shape != shape or not np.isfinite(weights).all():
+            raise BundleError(
+                f"{place.address}: weights of fusion are not {shape[0]} x {shape[1]} numbers"
+            )
     return FittedFusion(tuple(features), tuple(classes), fusion["rule"], members, weights)
 
 

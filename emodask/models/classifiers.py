@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emodask.errors import JobError
+from emodask.models.fusion import LEAST
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,24 @@ def probabilities(model: Any, features: npt.NDArray[np.float32]) -> npt.NDArray[
         return np.asarray(model.predict_proba(features), np.float64)
     from scipy.special import softmax
 
-    scores = np.asarray(model.decision_function(features), np.float64)
-    if scores.ndim == 1:
-        scores = np.stack([-scores, scores], axis=1) / 2
-    return np.asarray(softmax(scores, axis=1), np.float64)
+    return np.asarray(softmax(decision_scores(model, features), axis=1), np.float64)
+
+
+def decision_scores(classifier: Any, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """How much a fitted classifier is for each class that it knows.
+
+    Parameters
+    ----------
+    classifier : fitted classifier
+    features : ndarray, shape (n, p)
+
+    Returns
+    -------
+    ndarray of float64, shape (n, classes)
+        Its decision function, or else the logarithms of its probabilities.
+    """
+    if not hasattr(classifier, "decision_function"):
+        said = np.asarray(classifier.predict_proba(features), np.float64)
+        return np.log(np.maximum(said, LEAST))
+    scores = np.asarray(classifier.decision_function(features), np.float64)
+    return np.stack([-scores, scores], axis=1) / 2 if scores.ndim == 1 else scores

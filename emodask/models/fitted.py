@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emodask.models.classifiers import probabilities
+from emodask.models.classifiers import decision_scores, probabilities
 from emodask.models.fusion import combine
+from emodask.models.temperature import Temperature
 
 Matrices = Mapping[str, npt.NDArray[np.float32]]
 """Reduced features by name, each (n, p)."""
@@ -28,19 +29,29 @@ class FittedModel:
         Emotion codes of the job: the columns of :meth:`predict_proba`.
     estimator : object
         The fitted scikit-learn classifier.
+    temperature : Temperature, optional
+        Of a calibrated model, for the classes that the classifier knows.
     """
 
     features: tuple[str, ...]
     classes: tuple[int, ...]
     estimator: Any
+    temperature: Temperature | None = None
 
     def predict(self, matrices: Matrices) -> npt.NDArray[np.int16]:
-        """Emotion codes, shape (n,)."""
+        """Emotion codes, shape (n,): of a calibrated model, the most probable."""
+        if self.temperature is not None:
+            likeliest = self.predict_proba(matrices).argmax(axis=1)
+            return np.asarray(self.classes, np.int16)[likeliest]
         return np.asarray(self.estimator.predict(self.join(matrices)), np.int16)
 
     def predict_proba(self, matrices: Matrices) -> npt.NDArray[np.float64]:
         """Probabilities, shape (n, classes); 0 for an emotion that was never trained."""
-        known = probabilities(self.estimator, self.join(matrices))
+        X = self.join(matrices)
+        if self.temperature is not None:
+            known = self.temperature.probabilities(decision_scores(self.estimator, X))
+        else:
+            known = probabilities(self.estimator, X)
         result = np.zeros((len(known), len(self.classes)))
         columns = [self.classes.index(int(code)) for code in self.estimator.classes_]
         result[:, columns] = known
@@ -65,8 +76,8 @@ class FittedFusion:
         See :func:`emodask.models.fusion.combine`.
     members : mapping of str to FittedModel or FittedFusion
         By their names in the job.
-    weights : ndarray, shape (members, classes), or None
-        Of the rule ``weighted``.
+    weights : ndarray or None
+        What :func:`emodask.models.fusion.learn_weights` gave, of a rule that learns.
     """
 
     features: tuple[str, ...]

@@ -14,12 +14,13 @@ from emodask.emotions import emotion_name
 from emodask.errors import EvaluationError
 from emodask.job import Job
 from emodask.models.checking import FUSION
-from emodask.models.classifiers import make_classifier
+from emodask.models.classifiers import decision_scores, make_classifier
 from emodask.models.fitted import Fitted, FittedFusion, FittedModel, Matrices
-from emodask.models.fusion import learn_weights
+from emodask.models.fusion import LEARNT, learn_weights
 from emodask.models.inner_folds import inner_folds
 from emodask.models.search import best_parameters
 from emodask.models.system import model_features
+from emodask.models.temperature import Temperature, learn_temperature
 
 Labels = npt.NDArray[np.int16]
 
@@ -78,12 +79,11 @@ def _fit_classifier(
     if settings.search:
         parameters |= _searched(job, model, X, labels, actors)
     estimator = _estimator(job, model, parameters, len(labels))
+    temperature = None
     if settings.calibrate:
-        estimator = _calibrated(estimator, model, labels, actors)
+        temperature = _temperature(job, model, parameters, X, labels, actors)
     _fit(estimator, model, X, labels)
-    if settings.calibrate:
-        estimator.cv = None  # rows of the training side: of no use to who predicts
-    return replace(fitted, estimator=estimator)
+    return replace(fitted, estimator=estimator, temperature=temperature)
 
 
 def _estimator(job: Job, model: str, parameters: Mapping[str, Any], n_clips: int) -> Any:
@@ -132,22 +132,28 @@ def _searched(
     return best_parameters(settings.search, uar, job.seed)
 
 
-def _calibrated(estimator: Any, model: str, labels: Labels, actors: npt.NDArray[Any]) -> Any:
-    """The classifier with a sigmoid for each emotion, learnt on actors that it did not meet.
-
-    The sigmoids come from scores of held-out actors; the classifier itself is fitted on all clips.
-    """
-    from sklearn.calibration import CalibratedClassifierCV
-
-    folds = inner_folds(actors, model)
-    for train, _ in folds:
-        absent = set(labels.tolist()) - set(labels[train].tolist())
+def _temperature(
+    job: Job,
+    model: str,
+    parameters: Mapping[str, Any],
+    X: npt.NDArray[np.float32],
+    labels: Labels,
+    actors: npt.NDArray[Any],
+) -> Temperature:
+    """The temperature of a classifier, from its scores of actors that it did not meet."""
+    known = np.unique(labels)
+    scores = np.empty((len(labels), len(known)))
+    for train, held_out in inner_folds(actors, model):
+        absent = set(known.tolist()) - set(labels[train].tolist())
         if absent:
             raise EvaluationError(
                 f"model {model}: cannot be calibrated: too few actors of the training side show "
                 f"{emotion_name(min(absent))}; leave calibrate out, or add clips"
             )
-    return CalibratedClassifierCV(estimator, method="sigmoid", cv=folds, n_jobs=1, ensemble=False)
+        stranger = _estimator(job, model, parameters, len(train))
+        _fit(stranger, model, X[train], labels[train])
+        scores[held_out] = decision_scores(stranger, X[held_out])
+    return learn_temperature(scores, np.searchsorted(known, labels))
 
 
 def _fit_fusion(
@@ -164,10 +170,10 @@ def _fit_fusion(
         name: fit_model(job, name, matrices, labels, actors, fitted) for name in settings.members
     }
     weights = None
-    if rule == "weighted":
+    if rule in LEARNT:
         said = _said_of_strangers(job, model, matrices, labels, actors)
         columns = np.searchsorted(job.data.emotion_codes, labels)
-        weights = learn_weights(said, columns)
+        weights = learn_weights(said, columns, rule, inner_folds(actors, model))
     return FittedFusion(model_features(job, model), job.data.emotion_codes, rule, members, weights)
 
 

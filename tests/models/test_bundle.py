@@ -44,10 +44,11 @@ def joined():
         face={"kind": "svc", "features": ["hog3d"], "scale": True},
         inner={"kind": "fusion", "members": ["voice", "face"], "rule": "weighted"},
         outer={"kind": "fusion", "members": ["inner", "voice"], "rule": "product"},
+        stack={"kind": "fusion", "members": ["face", "voice"], "rule": "stacked"},
     )
 
 
-@pytest.mark.parametrize("model", ["inner", "outer"])
+@pytest.mark.parametrize("model", ["inner", "outer", "stack"])
 def test_a_fusion_comes_back_from_a_bundle(model, reduced, tmp_path):
     fitted = saved(joined(), model, reduced, tmp_path)
     loaded = load_bundle(tmp_path)
@@ -75,10 +76,24 @@ def test_a_fusion_that_was_tampered_with_is_refused(change, message, reduced, tm
         load_bundle(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "temperature",
+    [{"factor": 1.0, "offsets": [0.0] * 7}, {"factor": float("nan"), "offsets": [0.0] * 8}],
+)
+def test_a_temperature_of_another_classifier_is_refused(temperature, reduced, tmp_path):
+    sure = {"kind": "lda", "features": ["spline"], "calibrate": True}
+    saved(job_of(voice=sure), "voice", reduced, tmp_path)
+    index = json.loads((tmp_path / "bundle.json").read_text())
+    index["temperature"] = temperature
+    (tmp_path / "bundle.json").write_text(json.dumps(index))
+    with pytest.raises(BundleError, match="the temperature is not one of its classifier"):
+        load_bundle(tmp_path)
+
+
 def test_a_bundle_of_before_there_were_fusions_still_loads(reduced, tmp_path):
     saved(job_of(voice={"kind": "lda", "features": ["spline"]}), "voice", reduced, tmp_path)
     index = json.loads((tmp_path / "bundle.json").read_text())
-    del index["fusion"]
+    del index["fusion"], index["temperature"]
     for key in ("scale", "calibrate", "members", "rule"):
         del index["job"]["models"]["voice"][key]
     (tmp_path / "bundle.json").write_text(json.dumps(index))

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
 
 from emodask.models.fusion import RULES, combine, learn_weights
 
@@ -18,7 +20,8 @@ from emodask.models.fusion import RULES, combine, learn_weights
 def test_every_rule_gives_probabilities(scores, rule):
     scores[..., 0] += 1e-3
     said = scores / scores.sum(axis=2, keepdims=True)
-    weights = np.full((3, 5), 1 / 3) if rule == "weighted" else None
+    learnt = {"weighted": np.full((3, 5), 1 / 3), "stacked": np.tile(np.eye(5), (4, 1))[:16]}
+    weights = learnt.get(rule)
     fused = combine(said, rule, weights)
     assert (fused >= 0).all()
     np.testing.assert_allclose(fused.sum(axis=1), 1)
@@ -65,6 +68,46 @@ def test_weights_of_members_alike_are_equal_and_found_again(n):
     weights = learn_weights([said, said], labels)
     np.testing.assert_allclose(weights, 0.5, atol=1e-6)
     assert np.array_equal(weights, learn_weights([said, said], labels))
+
+
+def heard(n=90, classes=3, seed=5):
+    """What two models say, one of them twice too sure, and the truth."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    logits = rng.normal(size=(2, n, classes)) + 1.5 * np.eye(classes)[labels]
+    logits[1] *= 2
+    return softmax(logits, axis=2), labels, [(np.arange(n) >= 30, np.arange(n) < 30)]
+
+
+def test_a_stack_is_the_regression_of_log_probabilities_that_its_folds_choose():
+    said, labels, masks = heard()
+    folds = [tuple(np.flatnonzero(side) for side in masks[0])]
+    logs = np.log(said) - np.log(said).mean(axis=2, keepdims=True)
+    X = np.concatenate([part / part.std() for part in logs], axis=1)
+
+    def loss(C):
+        train, held_out = folds[0]
+        stack = LogisticRegression(C=C, class_weight="balanced").fit(X[train], labels[train])
+        return -stack.predict_log_proba(X[held_out])[np.arange(30), labels[held_out]].sum()
+
+    best = min((0.03, 0.1, 0.3, 1.0, 3.0), key=loss)
+    expected = LogisticRegression(C=best, class_weight="balanced").fit(X, labels).predict_proba(X)
+    fused = combine(said, "stacked", learn_weights(said, labels, "stacked", folds))
+    np.testing.assert_allclose(fused, expected, atol=1e-3)
+
+
+def test_a_stack_gives_what_it_never_saw_no_chance():
+    said, labels, _ = heard(classes=4)
+    folds = [(np.arange(90), np.arange(90))]
+    for shown in ([0, 1, 3], [1, 3]):
+        rows = np.isin(labels, shown)
+        weights = learn_weights(said[:, rows], labels[rows], "stacked")
+        fused = combine(said, "stacked", weights)
+        assert (fused[:, [c for c in range(4) if c not in shown]] == 0).all()
+        np.testing.assert_allclose(fused.sum(axis=1), 1)
+        right = np.array(shown)[fused[np.ix_(rows, shown)].argmax(axis=1)] == labels[rows]
+        assert right.mean() > 1.2 / len(shown)
+    assert np.isfinite(learn_weights(said, labels, "stacked", folds)).all()
 
 
 def test_the_learnt_weights_are_a_minimum_of_the_loss():

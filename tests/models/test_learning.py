@@ -9,8 +9,10 @@ from sklearn.svm import SVC
 
 from emodask.errors import EvaluationError
 from emodask.models import learning
+from emodask.models.fusion import RULES
 from emodask.models.inner_folds import inner_folds
 from emodask.models.learning import fit_model
+from emodask.models.temperature import learn_temperature
 from tests.models.conftest import job_of
 
 SVC_BOTH = {"kind": "svc"}
@@ -53,25 +55,40 @@ def test_inner_folds_hold_every_row_out_once_and_never_cut_an_actor(reduced):
         assert not set(reduced.actors[train]) & set(reduced.actors[rows])
 
 
-def test_calibration_leaves_the_classifier_and_its_sigmoids_see_strangers_alone(
+def test_calibration_leaves_the_classifier_and_its_temperature_sees_strangers_alone(
     reduced, monkeypatch
 ):
-    asked = []
+    fitted, real = [], learning._fit
 
-    def spy(actors, model):
-        asked.append(actors)
-        return inner_folds(actors, model)
+    def spy(estimator, model, X, labels):
+        fitted.append(len(labels))
+        real(estimator, model, X, labels)
 
-    monkeypatch.setattr(learning, "inner_folds", spy)
+    monkeypatch.setattr(learning, "_fit", spy)
     job = job_of(plain={"kind": "svc"}, sure={"kind": "svc", "calibrate": True})
     plain, sure = (fit_model(job, name, *reduced) for name in job.models)
-    assert [actors.tolist() for actors in asked] == [reduced.actors.tolist()]
-    inside = sure.estimator.calibrated_classifiers_
-    assert len(inside) == 1
-    assert np.array_equal(
-        inside[0].estimator.decision_function(sure.join(reduced.matrices)),
-        plain.estimator.decision_function(plain.join(reduced.matrices)),
-    )
+    X, folds = sure.join(reduced.matrices), inner_folds(reduced.actors, "sure")
+    whole = len(reduced.labels)
+    assert fitted == [whole, *(len(train) for train, _ in folds), whole]
+    scores = sure.estimator.decision_function(X)
+    assert np.array_equal(scores, plain.estimator.decision_function(X))
+    unseen = np.empty_like(scores)
+    for train, held_out in folds:
+        stranger = SVC(**plain.estimator.get_params()).fit(X[train], reduced.labels[train])
+        unseen[held_out] = stranger.decision_function(X[held_out])
+    expected = learn_temperature(unseen, np.unique(reduced.labels, return_inverse=True)[1])
+    assert sure.temperature == expected
+    verdicts = sure.predict_proba(reduced.matrices).argmax(axis=1)
+    assert np.array_equal(sure.predict(reduced.matrices), np.array(sure.classes)[verdicts])
+
+
+def test_two_emotions_can_be_calibrated(reduced):
+    two = reduced.of(reduced.labels <= 2)
+    for kind in ("svc", "gaussian-nb"):
+        job = job_of(sure={"kind": kind, "calibrate": True})
+        said = fit_model(job, "sure", *two).predict_proba(two.matrices)
+        np.testing.assert_allclose(said[:, :2].sum(axis=1), 1)
+        assert (said[:, 2:] == 0).all()
 
 
 def log_loss(model, clips):
@@ -91,7 +108,7 @@ def test_calibration_takes_back_what_an_overconfident_model_claims(reduced):
     np.testing.assert_allclose(sure.predict_proba(unseen.matrices).sum(axis=1), 1)
 
 
-@pytest.mark.parametrize("rule", ["mean", "product", "weighted"])
+@pytest.mark.parametrize("rule", RULES)
 def test_a_fusion_beats_members_that_know_half_of_the_emotions(reduced, rule):
     known, unseen = reduced.of(reduced.actors < 5), reduced.of(reduced.actors >= 5)
     job, models = fused(rule), {}
@@ -153,5 +170,6 @@ def test_an_emotion_of_one_actor_alone_cannot_be_calibrated(reduced):
     rare = reduced.of((reduced.labels != 5) | (reduced.actors == 1))
     with pytest.raises(EvaluationError, match="too few actors of the training side show angry"):
         fit_model(job_of(svc={"kind": "svc", "calibrate": True}), "svc", *rare)
-    few = fit_model(fused("weighted"), "both", *rare)
-    np.testing.assert_allclose(few.predict_proba(rare.matrices).sum(axis=1), 1)
+    for rule in ("weighted", "stacked"):
+        few = fit_model(fused(rule), "both", *rare)
+        np.testing.assert_allclose(few.predict_proba(rare.matrices).sum(axis=1), 1)
