@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import zarr
 
 import emodask
+from emodask.clip_features import add_steps
 from emodask.clip_rows import compute_clip
 from emodask.errors import ClusterError, StoreError
 from emodask.isolation import CLIP_MEMORY, CLIP_TIMEOUT, Decoder, decoder_of_this_thread
@@ -131,12 +132,15 @@ class BatchOutcome:
         Why the media of a row could not be fetched this time; empty for all others.
     computed : int
         How many rows this task has committed.
+    steps : mapping of str to float
+        Seconds of wall time that computing them took, by step.
     """
 
     status: tuple[int, ...]
     errors: tuple[str, ...]
     unreachable: tuple[str, ...]
     computed: int
+    steps: Mapping[str, float] = field(default_factory=dict)
 
 
 def process_batch(
@@ -199,7 +203,18 @@ def process_batch(
             for new, row in zip(rows, merged, strict=True)
         ),
         computed=sum(row is not None for row in fresh),
+        steps=_steps(fresh),
     )
+
+
+def _steps(rows: Sequence[Row | None]) -> dict[str, float]:
+    """What rows that have just been computed took, by step; ``other`` is what no step covers."""
+    total: dict[str, float] = {}
+    for row in rows:
+        if row is not None and row.steps:
+            rest = max(0.0, row.seconds - sum(row.steps.values()))
+            add_steps(total, {**row.steps, "other": rest})
+    return total
 
 
 def _check_same_store(group: zarr.Group, address: StoreAddress, job: Job) -> None:

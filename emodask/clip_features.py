@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,14 +15,23 @@ from emodask.features import Family, family
 from emodask.job import Feature, Job
 from emodask.sources.names import Modality
 
-Compute = Callable[[Job, str, Modality, bytes], tuple[dict[str, npt.NDArray[np.float32]], int]]
+Steps = dict[str, float]
+"""Seconds of wall time by step: ``decoding video``, ``decoding sound``, and each feature's name."""
+
+Compute = Callable[
+    [Job, str, Modality, bytes, Steps], tuple[dict[str, npt.NDArray[np.float32]], int]
+]
 """What turns bytes into features: :func:`features_of_bytes`, here or in a decoder process."""
+
+DECODING: dict[Modality, str] = {"video": "decoding video", "audio": "decoding sound"}
 
 
 def features_of_bytes(
-    job: Job, clip_id: str, modality: Modality, data: bytes
+    job: Job, clip_id: str, modality: Modality, data: bytes, steps: Steps | None = None
 ) -> tuple[dict[str, npt.NDArray[np.float32]], int]:
     """Compute a job's features of one modality from the bytes of a media file.
+
+    What each step took is added to ``steps``.
 
     Returns
     -------
@@ -35,6 +45,7 @@ def features_of_bytes(
     MediaError, FeatureError
     """
     decoded: dict[str, npt.NDArray[Any]] = {}
+    steps = {} if steps is None else steps
     result = {}
     frames = 0
     for name, feature in job.features.items():
@@ -44,11 +55,34 @@ def features_of_bytes(
         settings = {**found.decode(feature.settings), "max_seconds": job.data.max_seconds}
         key = repr(sorted(settings.items()))
         if key not in decoded:
+            began = time.perf_counter()
             decoded[key] = _decode(modality, data, settings)
+            add_step(steps, DECODING[modality], began)
         if modality == "video":
             frames = max(frames, len(decoded[key]))
+        began = time.perf_counter()
         result[name] = _compute(found, feature, decoded[key], clip_seed(job.seed, clip_id), name)
+        add_step(steps, name, began)
     return result, frames
+
+
+def add_step(steps: Steps, name: str, began: float) -> None:
+    """Add the time since ``began``, as of ``time.perf_counter``, to a step's."""
+    add_steps(steps, {name: time.perf_counter() - began})
+
+
+def add_steps(steps: Steps, more: Mapping[str, float]) -> None:
+    """Add what each step took to what it has taken.
+
+    Examples
+    --------
+    >>> steps = {"reading": 1.0}
+    >>> add_steps(steps, {"reading": 0.5, "spline": 2.0})
+    >>> steps
+    {'reading': 1.5, 'spline': 2.0}
+    """
+    for name, seconds in more.items():
+        steps[name] = steps.get(name, 0.0) + seconds
 
 
 def table_feature(

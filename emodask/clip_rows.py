@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from emodask.clip_features import Compute, features_of_bytes, table_feature
+from emodask.clip_features import Compute, Steps, add_step, features_of_bytes, table_feature
 from emodask.errors import ClusterError, EmodaskError, FeatureError, UnreachableError
 from emodask.job import Job
 from emodask.sources.archive import Member
@@ -69,14 +69,19 @@ def compute_clip(job: Job, clip: Clip, compute: Compute | None = None) -> Row:
     missing = missing_of(job, clip)
     fetched: tuple[MediaFile, bytes] | None = None
     frames = 0
+    steps: Steps = {}
     for modality in job.modalities:
         media = media_of(job, clip, modality)
         if media is None:
             continue
         try:
             if fetched is None or fetched[0] != media:  # full-AV: once for both modalities
+                reading = time.perf_counter()
                 fetched = media, media.read()
-            found, count = (compute or features_of_bytes)(job, clip.clip_id, modality, fetched[1])
+                add_step(steps, "reading", reading)
+            found, count = (compute or features_of_bytes)(
+                job, clip.clip_id, modality, fetched[1], steps
+            )
         except ClusterError:
             raise
         except UnreachableError as error:
@@ -97,6 +102,7 @@ def compute_clip(job: Job, clip: Clip, compute: Compute | None = None) -> Row:
         error=incomplete_reason(missing) if missing else "",
         seconds=time.perf_counter() - began,
         frames=frames,
+        steps=steps,
     )
 
 

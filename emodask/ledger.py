@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emodask.batches import Batch, BatchOutcome
+from emodask.clip_features import Steps, add_steps
 from emodask.errors import EmodaskError
 from emodask.sources.location import reason
 from emodask.store import Status
@@ -38,6 +39,7 @@ class Ledger:
         self.counts = _count(status)
         self.to_compute = to_compute
         self.computed = 0
+        self.steps: Steps = {}
         self.errors: list[str] = []
         self.stopped = ""
         self.fruitless = 0
@@ -64,6 +66,7 @@ class Ledger:
         """Take the outcome of a batch that ended."""
         self.update(slice(batch.start, batch.start + len(batch.clips)), outcome.status)
         self.computed += outcome.computed
+        add_steps(self.steps, outcome.steps)
         unreachable = [
             f"clip {clip.clip_id}: {why}"
             for clip, why in zip(batch.clips, outcome.unreachable, strict=True)

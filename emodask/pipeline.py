@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +92,7 @@ def run(
     storage_options: StorageOptions | None = None,
     retry_failed: bool = False,
     clip_timeout: float = CLIP_TIMEOUT,
+    sounds: bool = True,
     on_plan: Callable[[MemoryPlan, Workers], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_extracted: Callable[[ExtractSummary], None] | None = None,
@@ -119,6 +119,8 @@ def run(
         For fsspec.
     retry_failed, clip_timeout
         See :func:`emodask.extract`.
+    sounds : bool
+        See :func:`emodask.evaluate`.
     on_plan, on_progress, on_extracted, on_fold, on_fit : callable, optional
         Told of the plan of a worker's memory, of each batch, of the end of the extraction, of each
         step of the evaluation, and of the start of the last fit, that of the bundle.
@@ -140,6 +142,12 @@ def run(
     check_installed(job)
     layout = Layout(str(out).rstrip("/"))
     recorder = recorder or RunRecorder(layout.record, "run", job, sources, storage_options)
+    media: list[Clip] = []
+
+    def found_clips(clips: Sequence[Clip]) -> None:
+        _refuse_impossible(job, clips)
+        media.extend(clips)
+
     with recorder:
         recorder.connected(client)
         recorder.stage("scan")
@@ -152,7 +160,7 @@ def run(
             storage_options=storage_options,
             retry_failed=retry_failed,
             clip_timeout=clip_timeout,
-            on_clips=partial(_refuse_impossible, job),
+            on_clips=found_clips,
             on_plan=recorder.planning(on_plan),
             on_progress=recorder.watching(on_progress),
         )
@@ -169,6 +177,9 @@ def run(
                     layout.report,
                     client,
                     credit=credit,
+                    extracted=summary,
+                    media=media,
+                    sounds=sounds,
                     storage_options=storage_options,
                     on_progress=on_fold,
                 )

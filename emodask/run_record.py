@@ -84,6 +84,7 @@ class RunRecorder:
             "started": _now(),
             "ended": None,
             "seconds": {},
+            "seconds_by_step": {},
             "job": {
                 "name": job.name,
                 "extraction_digest": digest(job.extraction()),
@@ -194,6 +195,7 @@ class RunRecorder:
         self._facts["missing"] = dict(summary.missing)
         self._facts["extra_rows"] = dict(summary.extra)
         self._facts["job"]["extraction_digest"] = summary.digest
+        self._facts["seconds_by_step"] = dict(summary.steps)
         self._list(summary.failures, summary.errors)
         return int(bool(summary.failed or summary.pending or summary.stopped))
 

@@ -18,6 +18,7 @@ from emodask.cli.options import (
     ModelsOption,
     RetryOption,
     SchedulerOption,
+    SoundsOption,
     SourceOption,
     StorageOption,
     TableOption,
@@ -48,6 +49,7 @@ def run(
     cluster_config: ClusterConfigOption = None,
     retry_failed: RetryOption = False,
     clip_timeout: ClipTimeoutOption = CLIP_TIMEOUT,
+    sounds: SoundsOption = True,
     storage_option: StorageOption = None,
     log_json: LogJsonOption = False,
 ) -> None:
@@ -89,6 +91,7 @@ def run(
                 storage_options=options,
                 retry_failed=retry_failed,
                 clip_timeout=clip_timeout,
+                sounds=sounds,
                 on_plan=reporter.planned,
                 on_progress=reporter.extract,
                 on_extracted=reporter.extracted,

@@ -16,6 +16,8 @@ from emodask.cli.options import (
     MemoryLimitOption,
     ModelsOption,
     SchedulerOption,
+    SoundsOption,
+    SourceOption,
     StorageOption,
     TableOption,
     WorkersOption,
@@ -35,6 +37,8 @@ def evaluate(
     store: Annotated[str, typer.Option(help="Store that was extracted under the same job.")],
     report: Annotated[str, typer.Option(help="Folder or URL for the report.")] = "report",
     model: ModelsOption = None,
+    source: SourceOption = None,
+    sounds: SoundsOption = True,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
     max_workers: MaxWorkersOption = None,
@@ -44,10 +48,16 @@ def evaluate(
     storage_option: StorageOption = None,
     log_json: LogJsonOption = False,
 ) -> None:
-    """Evaluate a job's models under its protocols and write the report."""
+    """Evaluate a job's models under its protocols and write the report.
+
+    Sources are not needed; with them, the report says where its surest mistakes lie.
+    """
     from emodask.cluster import connect
     from emodask.evaluation.evaluate import evaluate
+    from emodask.sources.catalogue import scan
 
+    options = storage_options(storage_option)
+    media = scan(source, options).clips if source else ()
     reporter = make_reporter(log_json, stderr=as_json)
     reporter.started("evaluate", store=store)
     cluster = connect(
@@ -66,7 +76,9 @@ def evaluate(
             report,
             client,
             models=model,
-            storage_options=storage_options(storage_option),
+            media=media,
+            sounds=sounds,
+            storage_options=options,
             on_progress=reporter.folds,
         )
     if log_json or not as_json:

@@ -90,6 +90,12 @@ StorageOption = Annotated[
     ),
 ]
 RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Compute failed clips again.")]
+SoundsOption = Annotated[
+    bool,
+    typer.Option(
+        "--sounds/--no-sounds", help="Whether the report holds the sound of its surest mistakes."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 LOG_JSON = "--log-json"
 LogJsonOption = Annotated[

@@ -184,6 +184,7 @@ def show_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
 
 def show_evaluation(console: Console, metrics: dict[str, Any], report: str) -> None:
     """Print the table of an evaluation and where its report is."""
+    from emodask.evaluation.chosen import choices
     from emodask.evaluation.findings import leakage_line
     from emodask.evaluation.results import headline
     from emodask.evaluation.terminal import terminal_table
@@ -196,6 +197,8 @@ def show_evaluation(console: Console, metrics: dict[str, Any], report: str) -> N
             console.print(f"{name}: {note}", markup=False)
     if restricting := metrics["data"].get("restricting"):
         console.print(restricting, markup=False)
+    for chosen in choices(metrics):
+        console.print(chosen.line, markup=False)
     if leaked := leakage_line(metrics):
         console.print(leaked, markup=False)
     console.print(headline(metrics), markup=False)

@@ -7,6 +7,7 @@ import datetime
 import io
 import json
 import platform
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -16,10 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import emodask
+from emodask.cluster import current_client
 from emodask.command_line import command_line
 from emodask.emotions import emotion_name
 from emodask.errors import EvaluationError
 from emodask.evaluation.adaptation import ADAPTED, ADAPTED_MEANING, row_names
+from emodask.evaluation.chosen import searched
+from emodask.evaluation.clip_media import with_media
 from emodask.evaluation.clips import (
     Clips,
     as_extracted,
@@ -29,15 +33,25 @@ from emodask.evaluation.clips import (
     usable_clips,
 )
 from emodask.evaluation.directions import by_fold, fold_sentences
-from emodask.evaluation.folds import EvaluationProgress, FoldTask, Prediction, run_folds
+from emodask.evaluation.folds import (
+    EvaluationProgress,
+    FoldTask,
+    Prediction,
+    ReducedFolds,
+    run_folds,
+)
 from emodask.evaluation.identical import identical_notes
 from emodask.evaluation.outcome import Outcome, describe, leakages
 from emodask.evaluation.protocols import PROTOCOLS, Split, require_possible, split
+from emodask.evaluation.reductions import describe_reductions
 from emodask.evaluation.report import write_report
+from emodask.evaluation.sounds import sounds_of_mistakes
+from emodask.evaluation.timings import evaluation_times, extraction_times
 from emodask.job import Job, digest, load_job
 from emodask.models.checking import check_installed
 from emodask.models.system import emotion_columns, model_features, with_models
 from emodask.scrubbing import clean_cause
+from emodask.sources.catalogue import Clip
 from emodask.sources.corpora import credit_of
 from emodask.sources.folder import Folder
 from emodask.sources.location import StorageOptions, reason
@@ -45,6 +59,8 @@ from emodask.store import StoreAddress, failures, open_group
 
 if TYPE_CHECKING:
     from distributed import Client
+
+    from emodask.extraction import ExtractSummary
 
 _LIBRARIES = ("dask", "librosa", "numba", "numpy", "opencv-python-headless", "scikit-learn", "zarr")
 
@@ -57,6 +73,9 @@ def evaluate(
     *,
     models: Sequence[str] | None = None,
     credit: str | None = None,
+    extracted: ExtractSummary | None = None,
+    media: Sequence[Clip] = (),
+    sounds: bool = True,
     storage_options: StorageOptions | None = None,
     on_progress: Callable[[EvaluationProgress], None] | None = None,
 ) -> dict[str, Any]:
@@ -77,6 +96,12 @@ def evaluate(
     credit : str, optional
         Whose data it is, for the report; by default RAVDESS's and TESS's own credits if all clips
         have their names.
+    extracted : ExtractSummary, optional
+        Of the extraction that this follows, for the report's times.
+    media : sequence of Clip, optional
+        Where clips lie, such as ``emodask.scan(sources).clips``: for links to the surest mistakes.
+    sounds : bool
+        Whether the page holds the sound of a few of them, where ``media`` says where it lies.
     storage_options : mapping, optional
         For fsspec.
     on_progress : callable, optional
@@ -95,6 +120,7 @@ def evaluate(
     StoreError, EvaluationError
         ProtocolError if the job names a protocol that no clips of the store would allow.
     """
+    began = time.monotonic()
     job = with_models(load_job(job), models)
     check_installed(job)
     address = StoreAddress.of(store, storage_options)
@@ -121,7 +147,11 @@ def evaluate(
         for name, chosen in splits.items()
         for fold in chosen.folds
     ]
-    predictions, failed = run_folds(job, address, clips, tasks, client, on_progress)
+    reduced: list[ReducedFolds] = []
+    client = client or current_client()
+    folds_began = time.monotonic()
+    predictions, failed = run_folds(job, address, clips, tasks, client, on_progress, reduced.append)
+    fold_seconds = time.monotonic() - folds_began
     refused |= failed
     order = {task.fold: i for i, task in enumerate(tasks)}
     predictions.sort(key=lambda p: (p.protocol, p.model, order[p.fold]))
@@ -130,7 +160,17 @@ def evaluate(
     if credit is None:
         credit = credit_of(clips.identities.corpus.tolist())
     metrics["data"]["credit"] = credit
+    metrics["reductions"] = describe_reductions(job, reduced)
+    threads = sum(client.nthreads().values()) if client is not None else 1
+    metrics["timings"] = {
+        "extraction": extraction_times(address, extracted),
+        **evaluation_times(reduced, predictions, threads, fold_seconds),
+        "wall_seconds": round(time.monotonic() - began, 3),
+    }
+    metrics = with_media(metrics, job, media, str(report))
     _write_files(str(report), job, clips, predictions, metrics, storage_options)
+    heard = sounds_of_mistakes(metrics, job, media) if sounds else {}
+    write_report(metrics, str(report), storage_options, heard)
     return metrics
 
 
@@ -181,6 +221,7 @@ def _metrics(
                 emotions,
             )
             entry["models"][model] = describe(outcomes[name, model], seed)
+            entry["models"][model] |= searched([(part.fold, part.chosen) for part in parts])
             features = model_features(job, model.removesuffix(ADAPTED))
             entry["models"][model]["features"] = list(features)
             if model.endswith(ADAPTED):
@@ -234,7 +275,6 @@ def _write_files(
         raise EvaluationError(
             f"{place.address}: the report cannot be written: {reason(error)}"
         ) from clean_cause(error)
-    write_report(metrics, folder, storage_options)
 
 
 def predictions_csv(job: Job, clips: Clips, predictions: Sequence[Prediction]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +54,11 @@ class EvaluationProgress:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What one model said of the test clips of one fold; ``rows`` are places in the store."""
+    """What one model said of the test clips of one fold; ``rows`` are places in the store.
+
+    ``chosen`` are the parameters that its search chose, if it has one; ``seconds`` the wall time
+    that fitting and predicting took in its task.
+    """
 
     protocol: str
     fold: str
@@ -61,6 +66,22 @@ class Prediction:
     rows: npt.NDArray[np.intp]
     predicted: npt.NDArray[np.int16]
     probability: npt.NDArray[np.float64]
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedFolds:
+    """The reductions of one feature, fitted for some folds together, and what that took.
+
+    ``passes`` are those over the store, ``seconds`` is wall time.
+    """
+
+    feature: str
+    tasks: Sequence[FoldTask]
+    reducers: Sequence[TensorReducer]
+    passes: int
+    seconds: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +101,7 @@ def run_folds(
     tasks: Sequence[FoldTask],
     client: Client | None = None,
     on_progress: Callable[[EvaluationProgress], None] | None = None,
+    on_reduced: Callable[[ReducedFolds], None] | None = None,
 ) -> tuple[list[Prediction], dict[str, str]]:
     """Fit on the training rows of every fold, and predict its test rows.
 
@@ -96,6 +118,8 @@ def run_folds(
     client : distributed.Client, optional
         By default the one that is connected, or else this process.
     on_progress : callable, optional
+    on_reduced : callable, optional
+        Called with the reductions of each feature.
 
     Returns
     -------
@@ -110,7 +134,7 @@ def run_folds(
     """
     client = client or current_client()
     tell = on_progress or (lambda progress: None)
-    fitted, refused = _fit_reductions(job, address, clips, tasks, client, tell)
+    fitted, refused = _fit_reductions(job, address, clips, tasks, client, tell, on_reduced)
     sets = _sets(fitted, sum(client.nthreads().values()) if client is not None else 1)
     predictions: list[Prediction] = []
     done = 0
@@ -132,8 +156,14 @@ def run_folds(
 
 
 def _tell_of_pass(
-    tell: Callable[[EvaluationProgress], None], feature: str, done: int, total: int
+    tell: Callable[[EvaluationProgress], None],
+    passes: list[int],
+    feature: str,
+    done: int,
+    total: int,
 ) -> None:
+    if not done:
+        passes.append(total)
     tell(EvaluationProgress("reduction", done, total, feature))
 
 
@@ -144,6 +174,7 @@ def _fit_reductions(
     tasks: Sequence[FoldTask],
     client: Client | None,
     tell: Callable[[EvaluationProgress], None],
+    on_reduced: Callable[[ReducedFolds], None] | None,
 ) -> tuple[list[_FittedFold], dict[str, str]]:
     """Fit all folds' reductions together; where that fails, protocol by protocol."""
 
@@ -151,9 +182,14 @@ def _fit_reductions(
         subsets = [np.searchsorted(clips.rows, task.train) for task in chosen]
         by_feature = {}
         for name in features_used(job):
-            on_block = partial(_tell_of_pass, tell, name)
+            passes: list[int] = []
+            on_block = partial(_tell_of_pass, tell, passes, name)
+            began = time.monotonic()
             rows = StoredRows.of(address, name, clips.rows, client, on_block)
             by_feature[name] = make_reducer(job, name).fit_subsets(rows, subsets)
+            if on_reduced:
+                seconds = time.monotonic() - began
+                on_reduced(ReducedFolds(name, chosen, by_feature[name], len(passes), seconds))
         return [
             _FittedFold(
                 task,
@@ -228,6 +264,7 @@ def _predict_models(
     task, fitted = fold.task, dict[str, Fitted]()
     predictions = []
     for name in job.models:
+        began = time.perf_counter()
         model = fit_model(job, name, known, task.labels, fold.train_actors, fitted)
         predictions.append(
             Prediction(
@@ -237,6 +274,8 @@ def _predict_models(
                 task.test,
                 model.predict(unseen),
                 model.predict_proba(unseen),
+                getattr(model, "chosen", {}),  # a fusion's members have their own rows
+                time.perf_counter() - began,
             )
         )
     return predictions

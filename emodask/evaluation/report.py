@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emodask.errors import EvaluationError
 from emodask.evaluation.actor_figure import per_actor_figure
@@ -14,36 +13,30 @@ from emodask.evaluation.adaptation import ADAPTED, ADAPTED_MEANING
 from emodask.evaluation.figures import confusion_figure, per_emotion_figure
 from emodask.evaluation.findings import (
     Check,
-    calibration_sentence,
     checks,
-    control_sentence,
     leakage_sentence,
     leakages,
-    p_text,
     points,
-    points_interval,
 )
 from emodask.evaluation.metrics import N_DRAWS
 from emodask.evaluation.outcome import HONEST, LEAKY
+from emodask.evaluation.page import page_template
 from emodask.evaluation.protocols import actor_ranges
 from emodask.evaluation.reliability_figure import reliability_figure
 from emodask.evaluation.results import (
     Row,
     headline,
     headline_row,
-    interval_text,
     job_name,
     leaky_reason,
     ordered_protocols,
     percent,
     rows,
 )
+from emodask.evaluation.sections import sections
 from emodask.scrubbing import clean_cause
 from emodask.sources.folder import Folder
 from emodask.sources.location import reason
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 PAGE = "index.html"
 MAX_FAILURES = 100
@@ -178,12 +171,6 @@ def _flat(settings: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         yield prefix, text
 
 
-def _unbroken(sentence: str) -> str:
-    """Keep figures with their units, and intervals, on one line."""
-    no_break_space, word_joiner = "\u00a0", "\u2060"
-    return sentence.replace(" %", f"{no_break_space}%").replace("–", f"{word_joiner}–{word_joiner}")
-
-
 def _data_sentence(data: Mapping[str, Any]) -> str:
     """Count the clips in one sentence: how many, how many usable, whose."""
     done = data.get("done", data.get("clips", 0))
@@ -199,38 +186,13 @@ def _data_sentence(data: Mapping[str, Any]) -> str:
     return text + "."
 
 
-def page_template(name: str) -> Template:
-    """A template of this package, with the filters that pages share; all text is escaped."""
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    folder = resources.files("emodask.evaluation")
-    environment = Environment(
-        loader=FunctionLoader(lambda file: folder.joinpath(file).read_text(encoding="utf-8")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=percent,
-        interval=interval_text,
-        points=points,
-        points_interval=points_interval,
-        p_value=p_text,
-        unbroken=_unbroken,
-        calibration=calibration_sentence,
-        control=control_sentence,
-    )
-    return environment.get_template(name)
-
-
 def _adapted_meaning(views: Sequence[ProtocolView]) -> str:
     """What speaker-adapted rows are; nothing where there are none."""
     adapted = any(row.model.endswith(ADAPTED) for view in views for row in view.rows)
     return ADAPTED_MEANING if adapted else ""
 
 
-def render_report(metrics: Mapping[str, Any]) -> str:
+def render_report(metrics: Mapping[str, Any], sounds: Mapping[str, str] | None = None) -> str:
     """Write the page.
 
     Parameters
@@ -238,6 +200,9 @@ def render_report(metrics: Mapping[str, Any]) -> str:
     metrics : mapping
         The content of ``metrics.json``. Only ``protocols`` and ``job`` are required; what else is
         absent is left out.
+    sounds : mapping of str to str, optional
+        ``data:`` addresses of sounds by clip, as of
+        :func:`emodask.evaluation.sounds.sounds_of_mistakes`.
 
     Returns
     -------
@@ -290,6 +255,8 @@ def render_report(metrics: Mapping[str, Any]) -> str:
         created=metrics.get("created", ""),
         command=metrics.get("command", ""),
         digest=metrics.get("digest", ""),
+        sounds=sounds or {},
+        **sections(metrics),
     )
 
 
@@ -297,6 +264,7 @@ def write_report(
     metrics: Mapping[str, Any],
     folder: str,
     storage_options: Mapping[str, Any] | None = None,
+    sounds: Mapping[str, str] | None = None,
 ) -> str:
     """Write the page as ``index.html`` into a folder.
 
@@ -308,6 +276,8 @@ def write_report(
         Path or URL, anything fsspec writes; made if it does not exist.
     storage_options : mapping, optional
         Passed on to fsspec.
+    sounds : mapping of str to str, optional
+        See :func:`render_report`.
 
     Returns
     -------
@@ -325,7 +295,7 @@ def write_report(
     >>> write_report({"protocols": {"loso": absent}, "job": {}}, "memory://report")
     '/report/index.html'
     """
-    page = render_report(metrics)
+    page = render_report(metrics, sounds)
     place = Folder.at(folder, storage_options)
     try:
         place.make()

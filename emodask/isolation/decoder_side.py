@@ -44,9 +44,12 @@ def _serve(requests: IO[bytes], answers: IO[bytes], setup: dict[str, Any]) -> No
         header, data = request
         faulthandler.dump_traceback_later(header["seconds"] + _GRACE, exit=True)
         try:
-            features, frames = features_of_bytes(job, header["clip_id"], header["modality"], data)
+            steps: dict[str, float] = {}
+            features, frames = features_of_bytes(
+                job, header["clip_id"], header["modality"], data, steps
+            )
             table, payload = pack(features)
-            answer = {"features": table, "frames": frames}
+            answer = {"features": table, "frames": frames, "steps": steps}
         except MemoryError:
             answer, payload = {"error": "memory"}, b""
         except FeatureError as error:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emodask.clip_features import Compute
+from emodask.clip_features import DECODING, Compute, Steps, add_steps
 from emodask.errors import ClusterError, FeatureError, MediaError
 from emodask.isolation.messages import receive, send, unpack
 from emodask.job import Job
@@ -68,7 +68,7 @@ class Decoder:
         spent = 0.0
 
         def compute(
-            job: Job, clip_id: str, modality: Modality, data: bytes
+            job: Job, clip_id: str, modality: Modality, data: bytes, steps: Steps
         ) -> tuple[dict[str, npt.NDArray[np.float32]], int]:
             nonlocal spent
             for attempt in range(_TRIES):
@@ -76,7 +76,7 @@ class Decoder:
                 limit = seconds if attempt else max(seconds - spent, 0.01)
                 try:
                     with self._busy:
-                        return self._ask(clip_id, modality, data, limit, seconds)
+                        return self._ask(clip_id, modality, data, steps, limit, seconds)
                 except _DecoderDied as died:
                     reason = str(died)
                 finally:
@@ -106,7 +106,13 @@ class Decoder:
             self.close()
 
     def _ask(
-        self, clip_id: str, modality: Modality, data: bytes, limit: float, allowed: float
+        self,
+        clip_id: str,
+        modality: Modality,
+        data: bytes,
+        steps: Steps,
+        limit: float,
+        allowed: float,
     ) -> tuple[dict[str, npt.NDArray[np.float32]], int]:
         process = self._start()
         header = {"clip_id": clip_id, "modality": modality, "seconds": limit}
@@ -115,6 +121,9 @@ class Decoder:
         )
         kind = answer.get("error")
         if kind is None:
+            known = (DECODING[modality], *self.job.features)
+            took = {str(name): float(seconds) for name, seconds in answer["steps"].items()}
+            add_steps(steps, {name: took[name] for name in known if name in took})
             return unpack(answer["features"], payload), int(answer["frames"])
         if kind == "memory":
             raise MediaError(f"needs more than {self.memory / 2**30:.2g} GiB of memory")

@@ -75,15 +75,15 @@ def _fit_classifier(
 ) -> FittedModel:
     settings = job.models[model]
     fitted = FittedModel(model_features(job, model), job.data.emotion_codes, None)
-    X, parameters = fitted.join(matrices), dict(settings.parameters)
-    if settings.search:
-        parameters |= _searched(job, model, X, labels, actors)
+    X = fitted.join(matrices)
+    chosen = _searched(job, model, X, labels, actors) if settings.search else {}
+    parameters = {**settings.parameters, **chosen}
     estimator = _estimator(job, model, parameters, len(labels))
     temperature = None
     if settings.calibrate:
         temperature = _temperature(job, model, parameters, X, labels, actors)
     _fit(estimator, model, X, labels)
-    return replace(fitted, estimator=estimator, temperature=temperature)
+    return replace(fitted, estimator=estimator, temperature=temperature, chosen=chosen)
 
 
 def _estimator(job: Job, model: str, parameters: Mapping[str, Any], n_clips: int) -> Any:

@@ -35,11 +35,16 @@ _GROWTH = 2
 
 @dataclass(frozen=True)
 class Decomposition:
-    """Orthonormal factors, one (d, r) for each mode; their relative error; sweeps it took."""
+    """Orthonormal factors, one (d, r) for each mode; their relative error; sweeps it took.
+
+    ``spectra`` are the eigenvalues of each mode's Gram matrix, the largest first, as shares of
+    their sum: of the first pass, so of the whole data; empty where that is not known any more.
+    """
 
     factors: Factors
     error: float
     n_iter: int
+    spectra: tuple[npt.NDArray[np.float64], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,7 @@ def _iterations(
             factors, sweep, error = update, next_sweep, next_error
         if settled:
             break
-    return Decomposition(factors, error, n_iter)
+    return Decomposition(factors, error, n_iter, tuple(map(spectrum, first_pass.grams)))
 
 
 def leading(matrix: npt.NDArray[np.float64], rank: int) -> npt.NDArray[np.float64]:
@@ -188,6 +193,20 @@ def leading(matrix: npt.NDArray[np.float64], rank: int) -> npt.NDArray[np.float6
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(rank)]
     signed: npt.NDArray[np.float64] = vectors * np.where(largest < 0, -1.0, 1.0) + 0.0
     return signed
+
+
+def spectrum(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Eigenvalues of a Gram matrix, the largest first, as shares of their sum.
+
+    Examples
+    --------
+    >>> spectrum(np.diag([1.0, 3.0, 0.0]))
+    array([0.75, 0.25, 0.  ])
+    """
+    values = np.maximum(np.linalg.eigvalsh(matrix)[::-1], 0.0)
+    total = values.sum()
+    shares: npt.NDArray[np.float64] = values / total if total > 0 else values
+    return shares
 
 
 def _relative_error(square: float, core_square: float) -> float:

@@ -46,6 +46,10 @@ class PartialTucker(TransformerMixin, BaseEstimator):
         ``sqrt(||X||² - ||core||²) / ||X||`` of the fitted rows, in Frobenius norms.
     n_iter_ : int
         Sweeps made after the start.
+    spectra_ : list of ndarray of float64, (d,)
+        For each mode, the eigenvalues of the fitted rows' Gram matrix, the largest first, as
+        shares of their sum: what is left of it from rank r on is the squared relative error of
+        cutting that mode alone to r. Empty in a reduction that was read back.
     feature_shape_, core_shape_ : tuple of int
         Shape of one row, ``X.shape[1:]``, and of its core array.
 
@@ -106,6 +110,7 @@ class PartialTucker(TransformerMixin, BaseEstimator):
         self.factors_ = list(found.factors)
         self.reconstruction_error_ = found.error
         self.n_iter_ = found.n_iter
+        self.spectra_ = list(found.spectra)
         self.feature_shape_ = feature_shape
         return self
 

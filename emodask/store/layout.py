@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
@@ -54,7 +54,8 @@ class Row:
     """What a worker found out about one clip.
 
     ``features`` holds the arrays that could be computed; the others are stored as NaN. ``checksum``
-    is that of a row read back from a store, None for one that has just been computed.
+    is that of a row read back from a store, None for one that has just been computed. ``steps`` are
+    seconds of wall time by what was done; they are not stored.
     """
 
     status: Status
@@ -63,6 +64,7 @@ class Row:
     seconds: float = 0.0
     frames: int = 0
     checksum: int | None = None
+    steps: Mapping[str, float] = field(default_factory=dict)
 
 
 def specs(job: Job, n_clips: int) -> tuple[ArraySpec, ...]:

@@ -90,3 +90,9 @@ def test_a_search_never_fits_on_an_actor_that_it_scores(reduced, monkeypatch):
     fit_model(job, "svc", {"spline": rows}, reduced.labels, reduced.actors)
     assert [len(people) for people in fits[-1:]] == [6]
     assert len(fits) == 2 * 5 + 1
+
+
+def test_a_fitted_model_keeps_what_its_search_chose(reduced):
+    job = job_of(svc={"kind": "svc", "search": {"parameters": {"gamma": [100.0, 0.05]}}})
+    assert fit_model(job, "svc", *reduced).chosen == {"gamma": 0.05}
+    assert fit_model(job_of(svc={"kind": "svc"}), "svc", *reduced).chosen == {}
