@@ -16,6 +16,7 @@ from emodask.cli.options import (
     MaxWorkersOption,
     MemoryLimitOption,
     ModelsOption,
+    PicturesOption,
     RetryOption,
     SchedulerOption,
     SourceOption,
@@ -48,6 +49,7 @@ def run(
     cluster_config: ClusterConfigOption = None,
     retry_failed: RetryOption = False,
     clip_timeout: ClipTimeoutOption = CLIP_TIMEOUT,
+    pictures: PicturesOption = True,
     storage_option: StorageOption = None,
     log_json: LogJsonOption = False,
 ) -> None:
@@ -86,6 +88,7 @@ def run(
                 out,
                 client,
                 tables=tables,
+                pictures=pictures,
                 storage_options=options,
                 retry_failed=retry_failed,
                 clip_timeout=clip_timeout,

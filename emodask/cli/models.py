@@ -15,7 +15,9 @@ from emodask.cli.options import (
     MaxWorkersOption,
     MemoryLimitOption,
     ModelsOption,
+    PicturesOption,
     SchedulerOption,
+    SourceOption,
     StorageOption,
     TableOption,
     WorkersOption,
@@ -35,6 +37,8 @@ def evaluate(
     store: Annotated[str, typer.Option(help="Store that was extracted under the same job.")],
     report: Annotated[str, typer.Option(help="Folder or URL for the report.")] = "report",
     model: ModelsOption = None,
+    source: SourceOption = None,
+    pictures: PicturesOption = True,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
     max_workers: MaxWorkersOption = None,
@@ -44,7 +48,12 @@ def evaluate(
     storage_option: StorageOption = None,
     log_json: LogJsonOption = False,
 ) -> None:
-    """Evaluate a job's models under its protocols and write the report."""
+    """Evaluate a job's models under its protocols and write the report.
+
+    Its figures come from the store alone. --source says where the media lie
+    that it shows pictures of, by default where the run.json beside the store
+    says.
+    """
     from emodask.cluster import connect
     from emodask.evaluation.evaluate import evaluate
 
@@ -66,6 +75,8 @@ def evaluate(
             report,
             client,
             models=model,
+            sources=source or (),
+            pictures=pictures,
             storage_options=storage_options(storage_option),
             on_progress=reporter.folds,
         )

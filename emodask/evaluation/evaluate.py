@@ -37,6 +37,7 @@ from emodask.evaluation.report import write_report
 from emodask.job import Job, digest, load_job
 from emodask.models.checking import check_installed
 from emodask.models.system import emotion_columns, model_features, with_models
+from emodask.pictures.section import Section, what_models_see
 from emodask.scrubbing import clean_cause
 from emodask.sources.corpora import credit_of
 from emodask.sources.folder import Folder
@@ -57,6 +58,8 @@ def evaluate(
     *,
     models: Sequence[str] | None = None,
     credit: str | None = None,
+    sources: str | Sequence[str] = (),
+    pictures: bool = True,
     storage_options: StorageOptions | None = None,
     on_progress: Callable[[EvaluationProgress], None] | None = None,
 ) -> dict[str, Any]:
@@ -77,6 +80,11 @@ def evaluate(
     credit : str, optional
         Whose data it is, for the report; by default RAVDESS's and TESS's own credits if all clips
         have their names.
+    sources : str or sequence of str
+        Where the media lie that the page shows; by default where the ``run.json`` beside the store
+        says. Nothing else is read from them.
+    pictures : bool
+        Show on the page what the models see of one clip of each emotion.
     storage_options : mapping, optional
         For fsspec.
     on_progress : callable, optional
@@ -130,7 +138,11 @@ def evaluate(
     if credit is None:
         credit = credit_of(clips.identities.corpus.tolist())
     metrics["data"]["credit"] = credit
-    _write_files(str(report), job, clips, predictions, metrics, storage_options)
+    seen = None
+    if pictures:
+        given = [sources] if isinstance(sources, str) else sources
+        seen = what_models_see(address, given, storage_options)
+    _write_files(str(report), job, clips, predictions, metrics, seen, storage_options)
     return metrics
 
 
@@ -221,6 +233,7 @@ def _write_files(
     clips: Clips,
     predictions: Sequence[Prediction],
     metrics: dict[str, Any],
+    seen: Section | None,
     storage_options: StorageOptions | None,
 ) -> None:
     place = Folder.at(folder, storage_options)
@@ -234,7 +247,7 @@ def _write_files(
         raise EvaluationError(
             f"{place.address}: the report cannot be written: {reason(error)}"
         ) from clean_cause(error)
-    write_report(metrics, folder, storage_options)
+    write_report(metrics, folder, storage_options, seen)
 
 
 def predictions_csv(job: Job, clips: Clips, predictions: Sequence[Prediction]) -> str:

@@ -45,6 +45,8 @@ from emodask.sources.location import reason
 if TYPE_CHECKING:
     from jinja2 import Template
 
+    from emodask.pictures.section import Section
+
 PAGE = "index.html"
 MAX_FAILURES = 100
 """A page lists this many failures; metrics.json has them all."""
@@ -230,7 +232,7 @@ def _adapted_meaning(views: Sequence[ProtocolView]) -> str:
     return ADAPTED_MEANING if adapted else ""
 
 
-def render_report(metrics: Mapping[str, Any]) -> str:
+def render_report(metrics: Mapping[str, Any], seen: Section | None = None) -> str:
     """Write the page.
 
     Parameters
@@ -238,6 +240,8 @@ def render_report(metrics: Mapping[str, Any]) -> str:
     metrics : mapping
         The content of ``metrics.json``. Only ``protocols`` and ``job`` are required; what else is
         absent is left out.
+    seen : Section, optional
+        The pictures of what the models see, of :func:`emodask.pictures.section.what_models_see`.
 
     Returns
     -------
@@ -290,6 +294,7 @@ def render_report(metrics: Mapping[str, Any]) -> str:
         created=metrics.get("created", ""),
         command=metrics.get("command", ""),
         digest=metrics.get("digest", ""),
+        seen=seen,
     )
 
 
@@ -297,6 +302,7 @@ def write_report(
     metrics: Mapping[str, Any],
     folder: str,
     storage_options: Mapping[str, Any] | None = None,
+    seen: Section | None = None,
 ) -> str:
     """Write the page as ``index.html`` into a folder.
 
@@ -308,6 +314,8 @@ def write_report(
         Path or URL, anything fsspec writes; made if it does not exist.
     storage_options : mapping, optional
         Passed on to fsspec.
+    seen : Section, optional
+        See :func:`render_report`.
 
     Returns
     -------
@@ -325,7 +333,7 @@ def write_report(
     >>> write_report({"protocols": {"loso": absent}, "job": {}}, "memory://report")
     '/report/index.html'
     """
-    page = render_report(metrics)
+    page = render_report(metrics, seen)
     place = Folder.at(folder, storage_options)
     try:
         place.make()
