@@ -85,6 +85,27 @@ def add_steps(steps: Steps, more: Mapping[str, float]) -> None:
         steps[name] = steps.get(name, 0.0) + seconds
 
 
+def decoded_media(job: Job, name: str, data: bytes) -> npt.NDArray[Any]:
+    """The frames or the samples that a feature of a job is computed from.
+
+    Parameters
+    ----------
+    job : Job
+    name : str
+        Of the feature, one of video or audio.
+    data : bytes
+        A whole media file.
+
+    Raises
+    ------
+    MediaError
+    """
+    feature = job.features[name]
+    found = family(feature.kind)
+    settings = {**found.decode(feature.settings), "max_seconds": job.data.max_seconds}
+    return _decode("video" if found.modality == "video" else "audio", data, settings)
+
+
 def table_feature(
     job: Job, clip_id: str, name: str, row: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:

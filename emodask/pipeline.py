@@ -89,6 +89,7 @@ def run(
     tables: Tables | None = None,
     models: Sequence[str] | None = None,
     credit: str | None = None,
+    pictures: bool = True,
     storage_options: StorageOptions | None = None,
     retry_failed: bool = False,
     clip_timeout: float = CLIP_TIMEOUT,
@@ -113,7 +114,7 @@ def run(
         See :func:`emodask.extract`.
     models : sequence of str, optional
         Those to evaluate, see :func:`emodask.evaluate`; the bundle holds the first.
-    credit : str, optional
+    credit, pictures
         See :func:`emodask.evaluate`.
     storage_options : mapping, optional
         For fsspec.
@@ -180,6 +181,8 @@ def run(
                     extracted=summary,
                     media=media,
                     sounds=sounds,
+                    sources=sources,
+                    pictures=pictures,
                     storage_options=storage_options,
                     on_progress=on_fold,
                 )

@@ -24,6 +24,7 @@ COMMANDS = [
     "predict",
     "compare",
     "leaderboard",
+    "plot",
     "run",
     "synth",
     "demo",
@@ -114,6 +115,7 @@ def test_the_whole_path_from_zip_to_prediction(emodask, corpus, job_file, tmp_pa
     assert "loso" in out
     for name in ("store.zarr", "report/metrics.json", "report/index.html", "bundle/bundle.json"):
         assert (out_folder / name).exists()
+    assert "gradient magnitude" in (out_folder / "report" / "index.html").read_text()
     assert emodask("verify", out_folder / "store.zarr")[0] == 0
     code, out, _ = emodask("info", out_folder / "store.zarr", "--json")
     assert json.loads(out)["counts"]["done"] == 24
@@ -136,10 +138,12 @@ def test_separate_steps_do_what_run_does(emodask, corpus, job_file, tmp_path):
     store = tmp_path / "s.zarr"
     sync = ("--scheduler", "sync")
     assert emodask("extract", job_file, "-s", f"{corpus}/*.zip", "--store", store, *sync)[0] == 0
+    plain = (*sync, "--no-pictures")
     code, out, _ = emodask(
-        "evaluate", job_file, "--store", store, "--report", tmp_path / "r", "--json", *sync
+        "evaluate", job_file, "--store", store, "--report", tmp_path / "r", "--json", *plain
     )
     assert code == 0
+    assert "What the models see" not in (tmp_path / "r" / "index.html").read_text()
     assert json.loads(out) == json.loads((tmp_path / "r" / "metrics.json").read_text())
     code, out, _ = emodask(
         "fit", job_file, "--store", store, "--bundle", tmp_path / "b", "--model", "svc"

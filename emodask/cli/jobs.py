@@ -16,6 +16,7 @@ from emodask.cli.options import (
     MaxWorkersOption,
     MemoryLimitOption,
     ModelsOption,
+    PicturesOption,
     RetryOption,
     SchedulerOption,
     SoundsOption,
@@ -50,6 +51,7 @@ def run(
     retry_failed: RetryOption = False,
     clip_timeout: ClipTimeoutOption = CLIP_TIMEOUT,
     sounds: SoundsOption = True,
+    pictures: PicturesOption = True,
     storage_option: StorageOption = None,
     log_json: LogJsonOption = False,
 ) -> None:
@@ -88,6 +90,7 @@ def run(
                 out,
                 client,
                 tables=tables,
+                pictures=pictures,
                 storage_options=options,
                 retry_failed=retry_failed,
                 clip_timeout=clip_timeout,

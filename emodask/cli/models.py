@@ -15,6 +15,7 @@ from emodask.cli.options import (
     MaxWorkersOption,
     MemoryLimitOption,
     ModelsOption,
+    PicturesOption,
     SchedulerOption,
     SoundsOption,
     SourceOption,
@@ -39,6 +40,7 @@ def evaluate(
     model: ModelsOption = None,
     source: SourceOption = None,
     sounds: SoundsOption = True,
+    pictures: PicturesOption = True,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
     max_workers: MaxWorkersOption = None,
@@ -50,7 +52,9 @@ def evaluate(
 ) -> None:
     """Evaluate a job's models under its protocols and write the report.
 
-    Sources are not needed; with them, the report says where its surest mistakes lie.
+    Its figures come from the store alone. --source says where the media lie
+    that it shows pictures of, by default where the run.json beside the store
+    says, and lets it lead to the clips of its surest mistakes.
     """
     from emodask.cluster import connect
     from emodask.evaluation.evaluate import evaluate
@@ -78,6 +82,8 @@ def evaluate(
             models=model,
             media=media,
             sounds=sounds,
+            sources=source or (),
+            pictures=pictures,
             storage_options=options,
             on_progress=reporter.folds,
         )

@@ -81,6 +81,13 @@ ClipTimeoutOption = Annotated[
     ),
 ]
 CLIP_TIMEOUT = 300.0
+PicturesOption = Annotated[
+    bool,
+    typer.Option(
+        "--pictures/--no-pictures",
+        help="Show in the report what the models see: faces and voices of one clip an emotion.",
+    ),
+]
 StorageOption = Annotated[
     list[str] | None,
     typer.Option(

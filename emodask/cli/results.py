@@ -1,4 +1,4 @@
-"""Commands on results of runs: compare, leaderboard."""
+"""Commands on results of runs: compare, leaderboard, plot."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import typer
 from emodask.cli.app import app
 from emodask.cli.options import (
     JsonOption,
+    SourceOption,
     StorageOption,
+    StoreArgument,
     make_console,
     print_json,
     storage_options,
@@ -86,4 +88,52 @@ def leaderboard(
     board = leaderboard(runs, out, storage_options=storage_options(storage_option))
     show_leaderboard(make_console(), board, out)
     if board.skipped:
+        raise typer.Exit(1)
+
+
+@app.command(
+    rich_help_panel="Results",
+    epilog="Examples: emodask plot result/store.zarr | emodask plot result/store.zarr "
+    "--clip 03-01-05-01-01-01-12 --source 'ravdess/*.zip' --out pictures",
+)
+def plot(
+    store: StoreArgument,
+    clip: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--clip",
+            metavar="CLIP",
+            help="Name of a clip or of a file of it; by default one of each emotion. Repeatable.",
+        ),
+    ] = None,
+    source: SourceOption = None,
+    out: Annotated[
+        str, typer.Option(metavar="DIR", help="Folder or URL for the pictures.")
+    ] = "pictures",
+    storage_option: StorageOption = None,
+) -> None:
+    """Draw what the models see of clips: gradients of the face, curves of the voice.
+
+    PNGs of a frame, its gradient magnitude, azimuth, polar angle and HOG3D
+    cells; of waveform and mel spectrogram; of the 34 curves and their spline
+    fits; of the B-spline basis. A GIF shows the gradients in motion.
+
+    Media are read from --source, by default from where the run.json beside
+    the store says; cells, fits and basis need none. Exits with 1 if nothing
+    of some clip can be drawn.
+    """
+    from emodask.display.pictures import show_plotted, show_plotting
+    from emodask.pictures.plotting import plot
+
+    console = make_console()
+    plotted = plot(
+        store,
+        out,
+        clip or (),
+        source or (),
+        storage_options=storage_options(storage_option),
+        on_clip=lambda one: show_plotted(console, one),
+    )
+    show_plotting(console, plotted, out)
+    if any(one.failed for one in plotted):
         raise typer.Exit(1)

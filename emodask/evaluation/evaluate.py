@@ -50,6 +50,7 @@ from emodask.evaluation.timings import evaluation_times, extraction_times
 from emodask.job import Job, digest, load_job
 from emodask.models.checking import check_installed
 from emodask.models.system import emotion_columns, model_features, with_models
+from emodask.pictures.section import what_models_see
 from emodask.scrubbing import clean_cause
 from emodask.sources.catalogue import Clip
 from emodask.sources.corpora import credit_of
@@ -76,6 +77,8 @@ def evaluate(
     extracted: ExtractSummary | None = None,
     media: Sequence[Clip] = (),
     sounds: bool = True,
+    sources: str | Sequence[str] = (),
+    pictures: bool = True,
     storage_options: StorageOptions | None = None,
     on_progress: Callable[[EvaluationProgress], None] | None = None,
 ) -> dict[str, Any]:
@@ -102,6 +105,11 @@ def evaluate(
         Where clips lie, such as ``emodask.scan(sources).clips``: for links to the surest mistakes.
     sounds : bool
         Whether the page holds the sound of a few of them, where ``media`` says where it lies.
+    sources : str or sequence of str
+        Where the media lie that the page shows; by default where the ``run.json`` beside the store
+        says. Nothing else is read from them.
+    pictures : bool
+        Show on the page what the models see of one clip of each emotion.
     storage_options : mapping, optional
         For fsspec.
     on_progress : callable, optional
@@ -170,7 +178,11 @@ def evaluate(
     metrics = with_media(metrics, job, media, str(report))
     _write_files(str(report), job, clips, predictions, metrics, storage_options)
     heard = sounds_of_mistakes(metrics, job, media) if sounds else {}
-    write_report(metrics, str(report), storage_options, heard)
+    seen = None
+    if pictures:
+        given = [sources] if isinstance(sources, str) else sources
+        seen = what_models_see(address, given, storage_options)
+    write_report(metrics, str(report), storage_options, heard, seen)
     return metrics
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emodask.errors import EvaluationError
 from emodask.evaluation.actor_figure import per_actor_figure
@@ -37,6 +37,9 @@ from emodask.evaluation.sections import sections
 from emodask.scrubbing import clean_cause
 from emodask.sources.folder import Folder
 from emodask.sources.location import reason
+
+if TYPE_CHECKING:
+    from emodask.pictures.section import Section
 
 PAGE = "index.html"
 MAX_FAILURES = 100
@@ -192,7 +195,11 @@ def _adapted_meaning(views: Sequence[ProtocolView]) -> str:
     return ADAPTED_MEANING if adapted else ""
 
 
-def render_report(metrics: Mapping[str, Any], sounds: Mapping[str, str] | None = None) -> str:
+def render_report(
+    metrics: Mapping[str, Any],
+    sounds: Mapping[str, str] | None = None,
+    seen: Section | None = None,
+) -> str:
     """Write the page.
 
     Parameters
@@ -203,6 +210,8 @@ def render_report(metrics: Mapping[str, Any], sounds: Mapping[str, str] | None =
     sounds : mapping of str to str, optional
         ``data:`` addresses of sounds by clip, as of
         :func:`emodask.evaluation.sounds.sounds_of_mistakes`.
+    seen : Section, optional
+        The pictures of what the models see, of :func:`emodask.pictures.section.what_models_see`.
 
     Returns
     -------
@@ -256,6 +265,7 @@ def render_report(metrics: Mapping[str, Any], sounds: Mapping[str, str] | None =
         command=metrics.get("command", ""),
         digest=metrics.get("digest", ""),
         sounds=sounds or {},
+        seen=seen,
         **sections(metrics),
     )
 
@@ -265,6 +275,7 @@ def write_report(
     folder: str,
     storage_options: Mapping[str, Any] | None = None,
     sounds: Mapping[str, str] | None = None,
+    seen: Section | None = None,
 ) -> str:
     """Write the page as ``index.html`` into a folder.
 
@@ -276,7 +287,7 @@ def write_report(
         Path or URL, anything fsspec writes; made if it does not exist.
     storage_options : mapping, optional
         Passed on to fsspec.
-    sounds : mapping of str to str, optional
+    sounds, seen : optional
         See :func:`render_report`.
 
     Returns
@@ -295,7 +306,7 @@ def write_report(
     >>> write_report({"protocols": {"loso": absent}, "job": {}}, "memory://report")
     '/report/index.html'
     """
-    page = render_report(metrics, sounds)
+    page = render_report(metrics, sounds, seen)
     place = Folder.at(folder, storage_options)
     try:
         place.make()

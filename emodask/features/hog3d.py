@@ -256,7 +256,8 @@ def _checked_frames(frames: npt.ArrayLike, cell: tuple[int, int, int]) -> npt.ND
     return np.ascontiguousarray(array)
 
 
-def _smoothed(frames: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+def smoothed(frames: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Blur each frame with OpenCV's 7x7 Gaussian of automatic width, in float32."""
     import cv2
 
     blurred = np.empty(frames.shape, np.float32)
@@ -326,7 +327,7 @@ def hog3d(
     cell = _checked_parameters(cell, bins, contrast_floor)
     gray = _checked_frames(frames, cell)
     if smooth:
-        gray = _smoothed(gray)
+        gray = smoothed(gray)
     height, width, time = cell
     bins = int(bins)
     n_y, n_x, n_t = gray.shape[1] // height, gray.shape[2] // width, gray.shape[0] // time

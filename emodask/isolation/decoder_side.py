@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def _serve(requests: IO[bytes], answers: IO[bytes], setup: dict[str, Any]) -> None:
-    from emodask.clip_features import features_of_bytes
+    from emodask.clip_features import decoded_media, features_of_bytes
     from emodask.cluster import pin_threads
     from emodask.errors import FeatureError, MediaError
     from emodask.job import parse_job
@@ -45,9 +45,11 @@ def _serve(requests: IO[bytes], answers: IO[bytes], setup: dict[str, Any]) -> No
         faulthandler.dump_traceback_later(header["seconds"] + _GRACE, exit=True)
         try:
             steps: dict[str, float] = {}
-            features, frames = features_of_bytes(
-                job, header["clip_id"], header["modality"], data, steps
-            )
+            if (name := header.get("decode")) is not None:
+                features, frames = {name: decoded_media(job, name, data)}, 0
+            else:
+                clip_id, modality = header["clip_id"], header["modality"]
+                features, frames = features_of_bytes(job, clip_id, modality, data, steps)
             table, payload = pack(features)
             answer = {"features": table, "frames": frames, "steps": steps}
         except MemoryError:

@@ -76,7 +76,12 @@ class Decoder:
                 limit = seconds if attempt else max(seconds - spent, 0.01)
                 try:
                     with self._busy:
-                        return self._ask(clip_id, modality, data, steps, limit, seconds)
+                        header = {"clip_id": clip_id, "modality": modality}
+                        features, answer = self._ask(header, data, limit, seconds)
+                        known = (DECODING[modality], *self.job.features)
+                        took = {str(name): float(part) for name, part in answer["steps"].items()}
+                        add_steps(steps, {name: took[name] for name in known if name in took})
+                        return features, int(answer["frames"])
                 except _DecoderDied as died:
                     reason = str(died)
                 finally:
@@ -84,6 +89,24 @@ class Decoder:
             raise MediaError(f"{reason}, {_TRIES} times")
 
         return compute
+
+    def decoded(
+        self, name: str, data: bytes, seconds: float = CLIP_TIMEOUT
+    ) -> npt.NDArray[np.float32]:
+        """The frames or the samples that the feature ``name`` is computed from.
+
+        Raises
+        ------
+        MediaError
+            If they cannot be decoded, or the decoder died or took longer than ``seconds``.
+        ClusterError
+            If no decoder can be started here.
+        """
+        try:
+            with self._busy:
+                return self._ask({"decode": name}, data, seconds, seconds)[0][name]
+        except _DecoderDied as died:
+            raise MediaError(str(died)) from died
 
     def close(self) -> None:
         """End the decoder process, if there is one."""
@@ -106,25 +129,20 @@ class Decoder:
             self.close()
 
     def _ask(
-        self,
-        clip_id: str,
-        modality: Modality,
-        data: bytes,
-        steps: Steps,
-        limit: float,
-        allowed: float,
-    ) -> tuple[dict[str, npt.NDArray[np.float32]], int]:
+        self, header: dict[str, Any], data: bytes, limit: float, allowed: float
+    ) -> tuple[dict[str, npt.NDArray[np.float32]], dict[str, Any]]:
+        """The arrays of an answer, and what else it says."""
         process = self._start()
-        header = {"clip_id": clip_id, "modality": modality, "seconds": limit}
         answer, payload = self._exchange(
-            process, header, data, limit, f"took longer than {allowed:g} s (--clip-timeout)"
+            process,
+            {**header, "seconds": limit},
+            data,
+            limit,
+            f"took longer than {allowed:g} s (--clip-timeout)",
         )
         kind = answer.get("error")
         if kind is None:
-            known = (DECODING[modality], *self.job.features)
-            took = {str(name): float(seconds) for name, seconds in answer["steps"].items()}
-            add_steps(steps, {name: took[name] for name in known if name in took})
-            return unpack(answer["features"], payload), int(answer["frames"])
+            return unpack(answer["features"], payload), answer
         if kind == "memory":
             raise MediaError(f"needs more than {self.memory / 2**30:.2g} GiB of memory")
         raise (FeatureError if kind == "feature" else MediaError)(str(answer["text"]))

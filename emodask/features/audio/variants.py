@@ -90,6 +90,26 @@ def shift_pitch(
     return shifted
 
 
+def with_noise(
+    samples: npt.NDArray[np.float32], noise: float = 0.005, seed: int = 0
+) -> npt.NDArray[np.float32]:
+    """The signal under white Gaussian noise: the variant that is nearest to what was said.
+
+    Parameters
+    ----------
+    samples : float32 array, (n,)
+    noise : float
+        Standard deviation; full scale is 1.
+    seed : int
+
+    Returns
+    -------
+    float32 array, (n,)
+    """
+    white = np.random.default_rng(seed).standard_normal(len(samples))
+    return (samples + noise * white).astype(np.float32)
+
+
 def variants(
     samples: npt.NDArray[np.float32], rate: int, noise: float = 0.005, seed: int = 0
 ) -> dict[str, npt.NDArray[np.float32]]:
@@ -117,8 +137,7 @@ def variants(
     >>> [(name, len(samples)) for name, samples in made.items()][3:6]
     [('pitch+3', 8000), ('speed1.5', 5333), ('speed2.0', 4000)]
     """
-    white = np.random.default_rng(seed).standard_normal(len(samples))
-    made = {"noise": (samples + noise * white).astype(np.float32)}
+    made = {"noise": with_noise(samples, noise, seed)}
     vocoder = Stretcher(samples)
     for name, semitones in PITCHES.items():
         made[name] = shift_pitch(vocoder, len(samples), rate, semitones)
