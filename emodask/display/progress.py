@@ -156,7 +156,8 @@ class Reporter:
     def along(self, clip: str, seconds: float) -> None:
         """Take the news of how far a recording has been judged."""
         if self.bar is not None and self.task is not None:
-            self.bar.update(self.task, description=escape(clip), note=f"{clock(seconds)} judged")
+            note = "seconds judged"
+            self.bar.update(self.task, description=escape(clip), completed=seconds // 1, note=note)
         elif time.monotonic() - self.last_line >= EVERY and time.monotonic() - self.began >= EVERY:
             self.last_line = time.monotonic()
             self.say(f"{clip}: {clock(seconds)} judged")

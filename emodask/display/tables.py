@@ -180,8 +180,8 @@ def show_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
     speakers = {verdict.speaker for verdict in verdicts if verdict.speaker is not None}
     if speakers:
         console.print(
-            f"adapted to {plural(len(speakers), 'speaker')} by their own clips: right only if these "
-            "show many emotions",
+            f"adapted to {plural(len(speakers), 'speaker')} by their own clips: better only if "
+            "these show many emotions",
             markup=False,
         )
     for trust in dict.fromkeys(verdict.trust for verdict in verdicts if verdict.trust):

@@ -92,7 +92,7 @@ def _stretches(timeline: Timeline) -> list[tuple[str, ...]]:
     def verdict(step: Step) -> str:
         return step.ranked[0][0] if step.probabilities else step.reason.partition(":")[0]
 
-    rows = []
+    rows: list[tuple[str, ...]] = []
     start = 0.0
     for name, group in itertools.groupby(timeline.steps, verdict):
         steps = list(group)

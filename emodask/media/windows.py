@@ -21,6 +21,8 @@ from emodask.sources.names import Modality
 
 _NEAR = 1e-6
 """Seconds by which times that are the same may differ."""
+_TAIL = 0.1
+"""Seconds at the end that are worth no window of their own."""
 _SLACK = 1.0
 """Seconds kept beyond the length of a window: the last one ends where the recording does."""
 
@@ -196,8 +198,8 @@ def windows(
     """Cut a recording into overlapping windows while it is decoded, once.
 
     Windows begin every ``step`` seconds, or at every ``every``-th video frame. The last one ends
-    where the recording does, and is as long as the others: so it begins less than a step after the
-    one before. A recording no longer than a window is one window. Video and sound are taken to
+    where the recording does (give or take a tenth of a second), and is as long as the others: so it
+    begins less than a step after the one before. A recording no longer than a window is one window. Video and sound are taken to
     begin together, and a recording to be as long as the longer of the two.
 
     Parameters
@@ -244,6 +246,7 @@ def windows(
             sound.rate if sound else 0,
         )
 
+    stop = -np.inf
     begins = _beginnings(video, step, every)
     while (start := next(begins, None)) is not None:
         for track in tracks.values():
@@ -253,12 +256,14 @@ def windows(
             max(track.until for track in tracks.values()) <= start + length + _NEAR
         ):
             break
-        yield cut(start, start + length)
+        stop = start + length
+        yield cut(start, stop)
     for track in tracks.values():
         track.release(np.inf)
         track.reach(np.inf)
     end = max(track.until for track in tracks.values())
-    yield cut(max(0.0, end - length), end, last=True)
+    if end - stop > _TAIL:
+        yield cut(max(0.0, end - length), end, last=True)
 
 
 def _beginnings(video: _Video | None, step: float | None, every: int | None) -> Iterator[float]:

@@ -15,7 +15,7 @@ from emodask.models.fitted import Matrices
 from emodask.sources.catalogue import Clip
 
 FEWEST_CLIPS = 8
-"""Clips of a speaker that adapting needs: with four it was measured to do harm, with eight to help."""
+"""Clips of a speaker that adapting needs: four were measured to do harm, eight to help."""
 
 
 def check_adapted(bundle: Bundle, clips: Sequence[Clip]) -> None:

@@ -127,7 +127,7 @@ def _timeline(
     spans = [(start, end) for start, end, _, _ in judged]
     steps = tuple(
         Step(start, end, share, chances, reason)
-        for (start, end, chances, reason), share in zip(judged, _shares(spans), strict=True)
+        for (start, end, chances, reason), share in zip(judged, shares_of_time(spans), strict=True)
     )
     return Timeline(
         clip.clip_id,
@@ -141,7 +141,7 @@ def _timeline(
     )
 
 
-def _shares(spans: Sequence[tuple[float, float]]) -> list[float]:
+def shares_of_time(spans: Sequence[tuple[float, float]]) -> list[float]:
     """Seconds of a recording that each window is the nearest to, by its middle."""
     middles = [(start + end) / 2 for start, end in spans]
     between = [(one + other) / 2 for one, other in itertools.pairwise(middles)]
