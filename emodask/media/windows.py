@@ -199,8 +199,9 @@ def windows(
 
     Windows begin every ``step`` seconds, or at every ``every``-th video frame. The last one ends
     where the recording does (give or take a tenth of a second), and is as long as the others: so it
-    begins less than a step after the one before. A recording no longer than a window is one window. Video and sound are taken to
-    begin together, and a recording to be as long as the longer of the two.
+    begins less than a step after the one before. A recording no longer than a window is one window.
+    Video and sound are taken to begin together, and a recording to be as long as the longer of the
+    two.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ def test_json_and_csv_say_the_same(emodask, voice, recordings, tmp_path):
     assert code == 0
     assert found["steps"][1]["reason"].startswith("silence")
     assert found["trust"]["calibrated"] is False
-    assert list(found["steps"][0]["top_two"])[0] == found["emotion"]
+    assert next(iter(found["steps"][0]["top_two"])) == found["emotion"]
     code, out, _ = emodask("predict", voice, *options, "--csv")
     rows = list(csv.DictReader(io.StringIO(out)))
     assert [row["part"] for row in rows] == ["step", "step", "whole"]
@@ -110,7 +110,7 @@ def test_pictures_are_written_one_a_clip(emodask, voice, recordings, tmp_path):
     drawn = (tmp_path / "t-one.svg").read_text()
     assert ">most<" in drawn
     assert all(f">{name}<" in drawn for name in COLOURS)
-    code, out, _ = emodask("predict", voice, recordings / "talk.wav", *options, tmp_path / "t.png")
+    emodask("predict", voice, recordings / "talk.wav", *options, tmp_path / "t.png")
     assert imread(tmp_path / "t.png").shape[:2] == (660, 1500)
 
 
@@ -149,5 +149,5 @@ def test_clips_of_a_speaker_are_adapted_together(emodask, both, corpus):
     code, out, _ = emodask("predict", both, f"{corpus}/*.zip", "--adapt")
     assert code == 0
     assert "adapted to 3 speakers by their own clips" in out
-    code, out, err = emodask("predict", both, f"{corpus}/*.zip", "--adapt", "--json")
+    code, out, _ = emodask("predict", both, f"{corpus}/*.zip", "--adapt", "--json")
     assert {entry["adapted_to_speaker"] for entry in json.loads(out)} == {1, 2, 3}
