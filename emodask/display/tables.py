@@ -184,7 +184,7 @@ def show_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
             "these show many emotions",
             markup=False,
         )
-    for trust in dict.fromkeys(verdict.trust for verdict in verdicts if verdict.trust):
+    for trust in dict.fromkeys(str(verdict.trust) for verdict in verdicts if verdict.trust):
         console.print(f"probabilities: {trust}", markup=False)
     for verdict in verdicts:
         if verdict.error:

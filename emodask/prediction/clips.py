@@ -17,7 +17,7 @@ from emodask.errors import BundleError, EmodaskError, TooLongError, UsageError
 from emodask.models.bundle import Bundle, load_bundle
 from emodask.models.fitted import Matrices
 from emodask.models.system import reduce
-from emodask.models.trust import trust
+from emodask.models.trust import Trust, trust
 from emodask.prediction.adapting import (
     FEWEST_CLIPS,
     adapted_probabilities,
@@ -45,7 +45,7 @@ class Verdict:
         By emotion, in the order of the job's classes; empty if the clip could not be read.
     error : str
         Why, if so.
-    trust : str
+    trust : Trust or None
         What the probabilities are, and how far off they have been measured to be.
     speaker : int or None
         To whom the model was adapted; 0 if the names of files do not say; None if it was not.
@@ -55,7 +55,7 @@ class Verdict:
     files: tuple[str, ...]
     probabilities: dict[str, float]
     error: str = ""
-    trust: str = ""
+    trust: Trust | None = None
     speaker: int | None = None
 
     @property
@@ -71,7 +71,7 @@ class Verdict:
             "files": list(self.files),
             "emotion": self.ranked[0][0] if self.probabilities else None,
             "probabilities": self.probabilities,
-            "trust": self.trust or None,
+            "trust": self.trust.as_dict() if self.trust else None,
             **adapted,
             "error": self.error or None,
         }
@@ -205,7 +205,7 @@ def _verdict(bundle: Bundle, clip: Clip) -> Verdict:
         chances = bundle.model.predict_proba(_reduced(bundle, clip))[0]
     except EmodaskError as error:
         return Verdict(clip.clip_id, files, {}, _said(error))
-    return Verdict(clip.clip_id, files, named(bundle, chances), trust=str(trust(bundle)))
+    return Verdict(clip.clip_id, files, named(bundle, chances), trust=trust(bundle))
 
 
 def _adapted(bundle: Bundle, clips: Sequence[Clip]) -> list[Verdict]:
@@ -232,7 +232,7 @@ def _adapted(bundle: Bundle, clips: Sequence[Clip]) -> list[Verdict]:
         }
         said = adapted_probabilities(bundle, own, np.full(len(places), speaker))
         chances.update((p, named(bundle, row)) for p, row in zip(places, said, strict=True))
-    basis = str(trust(bundle, adapted=True))
+    basis = trust(bundle, adapted=True)
     return [
         Verdict(clip.clip_id, files_of(bundle, clip), {}, errors[place])
         if place in errors

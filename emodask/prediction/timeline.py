@@ -80,11 +80,6 @@ def predict_timeline(
     Raises
     ------
     BundleError, SourceError, UsageError
-
-    Examples
-    --------
-    >>> recordings = emodask.predict_timeline("bundle", "talk.mp4")  # doctest: +SKIP
-    >>> recordings[0].ranked[0], recordings[0].steps[0].ranked[:2]  # doctest: +SKIP
     """
     loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle, storage_options)
     every = parse_step(step)

@@ -104,7 +104,7 @@ def test_pictures_are_written_one_a_clip(emodask, voice, recordings, tmp_path):
     for name in ("one", "two"):
         (tmp_path / "a" / f"{name}.wav").write_bytes((recordings / "talk.wav").read_bytes())
     options = ["--timeline", "--window", "1", "--step", "0.5", "--picture"]
-    code, out, _ = emodask("predict", voice, tmp_path / "a", *options, tmp_path / "t.svg")
+    code, _, _ = emodask("predict", voice, tmp_path / "a", *options, tmp_path / "t.svg")
     assert code == 0
     assert sorted(p.name for p in tmp_path.glob("*.svg")) == ["t-one.svg", "t-two.svg"]
     drawn = (tmp_path / "t-one.svg").read_text()

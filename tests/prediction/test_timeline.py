@@ -229,5 +229,6 @@ def test_a_bundle_says_what_its_probabilities_are(small_store, tmp_path):
 def test_a_bundle_without_a_calibration_error_still_loads_and_says_so(voice, recordings):
     assert "how far off they are was not measured" in str(trust(load_bundle(voice)))
     (verdict,) = predict(voice, recordings / "talk.wav")
-    assert verdict.trust.startswith("softmax of decision values, not calibrated")
+    assert verdict.trust.origin == "softmax of decision values, not calibrated"
+    assert verdict.as_dict()["trust"]["expected_calibration_error"] is None
     assert list(verdict.probabilities) == list(EMOTIONS)

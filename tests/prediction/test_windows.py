@@ -100,7 +100,7 @@ def test_a_wav_that_does_not_know_its_length_is_read_to_its_end():
 
 def test_time_stamps_that_leap_are_refused(talk, monkeypatch):
     monkeypatch.setattr(video_module, "LONGEST_GAP", 0.01)
-    with pytest.raises(MediaError, match="time stamps leap from .* s; the file is damaged"):
+    with pytest.raises(MediaError, match=r"time stamps leap from .* s; the file is damaged"):
         list(windows({"video": talk}, PICTURES, 1.0, 1.0))
 
 
