@@ -25,7 +25,8 @@ def show_timelines(console: Console, timelines: Sequence[Timeline]) -> None:
     basis = dict.fromkeys(str(timeline.trust) for timeline in timelines if timeline.trust)
     for trust in basis:
         console.print(
-            f"probabilities: {trust}. Windows cut anywhere are harder than such clips.",
+            f"probabilities: {trust}. Windows cut anywhere are harder than the clips that a bundle is "
+            "fitted on.",
             markup=False,
         )
 
@@ -34,6 +35,9 @@ def _show(console: Console, timeline: Timeline) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    if not timeline.steps:
+        console.print(f"{timeline.clip}: {timeline.error}", **_PLAIN)
+        return
     console.print(
         f"{timeline.clip}: {clock(timeline.seconds)}, {plural(len(timeline.steps), 'window')} of "
         f"{timeline.window:g} s, a step of {_step_words(timeline.step)}",
