@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 WINDOW = 3.0
 STEP = 0.5
-_AT_ONCE = 16
+_AT_ONCE = 8
 """Windows whose features are reduced and classified together."""
 
 Features = Mapping[str, npt.NDArray[np.float32]]
