@@ -25,8 +25,8 @@ def show_timelines(console: Console, timelines: Sequence[Timeline]) -> None:
     basis = dict.fromkeys(str(timeline.trust) for timeline in timelines if timeline.trust)
     for trust in basis:
         console.print(
-            f"probabilities: {trust}. Windows cut anywhere are harder than the clips that a bundle is "
-            "fitted on.",
+            f"probabilities: {trust}. Windows cut anywhere are harder than the clips that a "
+            "bundle is fitted on.",
             markup=False,
         )
 

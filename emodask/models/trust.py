@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emodask.models.bundle import Bundle
-from emodask.models.fitted import Fitted, FittedModel
+from emodask.models.fitted import Fitted, FittedFusion
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def trust(bundle: Bundle, adapted: bool = False) -> Trust:
         Of its speaker-adapted model.
     """
     model = bundle.adapted if adapted and bundle.adapted else bundle.model
-    origin, calibrated = _origin(bundle, model)
+    origin, calibrated = _origin(model)
     measured = bundle.about.get("evaluation_adapted" if adapted else "evaluation") or {}
     for name, figures in sorted(measured.items(), key=lambda item: item[0] != "loso"):
         if figures.get("speaker_independent") and figures.get("ece") is not None:
@@ -68,11 +68,12 @@ def trust(bundle: Bundle, adapted: bool = False) -> Trust:
     return Trust(origin, calibrated)
 
 
-def _origin(bundle: Bundle, model: Fitted) -> tuple[str, bool]:
-    if not isinstance(model, FittedModel):
+def _origin(model: Fitted) -> tuple[str, bool]:
+    if isinstance(model, FittedFusion):
+        if model.rule == "stacked":
+            return "a stack learnt on actors that its members had not met", True
         return f"{model.rule} of the members' probabilities, not calibrated as a whole", False
-    settings = bundle.job.models[bundle.model_name]
-    if settings.calibrate:
+    if model.temperature is not None:
         return "calibrated on actors that the classifier had not met", True
     if hasattr(model.estimator, "predict_proba"):
         return "the classifier's own, not calibrated", False
