@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from emodask.job import load_job as load_job
     from emodask.pipeline import run as run
     from emodask.prediction import predict as predict
+    from emodask.prediction import predict_timeline as predict_timeline
     from emodask.reduction import PartialTucker as PartialTucker
     from emodask.sources.catalogue import scan as scan
     from emodask.store import open_store as open  # noqa: F401
@@ -36,6 +37,7 @@ _HOMES = {
     "load_job": "emodask.job:load_job",
     "open": "emodask.store:open_store",
     "predict": "emodask.prediction:predict",
+    "predict_timeline": "emodask.prediction:predict_timeline",
     "run": "emodask.pipeline:run",
     "scan": "emodask.sources.catalogue:scan",
     "spline_features": "emodask.features.spline:spline_features",

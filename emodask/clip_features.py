@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from emodask.errors import FeatureError
 from emodask.features import Family, family
 from emodask.job import Feature, Job
 from emodask.sources.names import Modality
+
+if TYPE_CHECKING:
+    from emodask.media.windows import Window
 
 Steps = dict[str, float]
 """Seconds of wall time by step: ``decoding video``, ``decoding sound``, and each feature's name."""
@@ -64,6 +67,28 @@ def features_of_bytes(
         result[name] = _compute(found, feature, decoded[key], clip_seed(job.seed, clip_id), name)
         add_step(steps, name, began)
     return result, frames
+
+
+def features_of_window(
+    job: Job, clip_id: str, window: Window
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Compute a job's features of a stretch of a recording, as of a clip that holds it alone.
+
+    Raises
+    ------
+    MediaError, FeatureError
+    """
+    result = {}
+    for name, feature in job.features.items():
+        found = family(feature.kind)
+        settings: Mapping[str, Any] = found.decode(feature.settings)
+        decoded = (
+            window.gray_frames(**settings)
+            if found.modality == "video"
+            else window.mono_samples(**settings)
+        )
+        result[name] = _compute(found, feature, decoded, clip_seed(job.seed, clip_id), name)
+    return result
 
 
 def add_step(steps: Steps, name: str, began: float) -> None:

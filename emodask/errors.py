@@ -81,6 +81,10 @@ class MediaError(EmodaskError):
     """A media file that cannot be read or decoded."""
 
 
+class TooLongError(MediaError):
+    """A media file longer than a clip may be."""
+
+
 class FeatureError(EmodaskError):
     """Decoded media from which a feature cannot be computed."""
 

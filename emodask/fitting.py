@@ -10,6 +10,7 @@ import emodask
 from emodask.cluster import current_client, single_threaded
 from emodask.emotions import emotion_name
 from emodask.errors import JobError
+from emodask.evaluation.adaptation import ADAPTED, standardised_by_actor
 from emodask.evaluation.clips import as_extracted, usable_clips
 from emodask.evaluation.passes import StoredRows
 from emodask.job import Job, load_job
@@ -35,6 +36,9 @@ def fit(
     storage_options: StorageOptions | None = None,
 ) -> Bundle:
     """Fit one model of a job on every clip of a store that has its features.
+
+    Of a job with ``speaker_adapted = true`` the bundle holds the speaker-adapted model too, for
+    predictions that adapt to who speaks.
 
     Parameters
     ----------
@@ -76,7 +80,12 @@ def fit(
     }
     with single_threaded():
         reducers = fit_reducers(job, arrays)
-        fitted = fit_model(job, name, reduce(reducers, arrays), clips.emotion, clips.actor)
+        reduced = reduce(reducers, arrays)
+        fitted = fit_model(job, name, reduced, clips.emotion, clips.actor)
+        adapted = None
+        if job.evaluation.speaker_adapted:
+            own = standardised_by_actor(reduced, clips.actor)
+            adapted = fit_model(job, name, own, clips.emotion, clips.actor)
     counts = Counter(emotion_name(int(code)) for code in clips.emotion)
     about = {
         "trained_on": {
@@ -85,9 +94,10 @@ def fit(
             "emotions": dict(counts),
         },
         "evaluation": _evaluation(metrics, name),
+        "evaluation_adapted": _evaluation(metrics, name + ADAPTED),
         "emodask": emodask.__version__,
     }
-    result = Bundle(job, name, fitted, reducers, about)
+    result = Bundle(job, name, fitted, reducers, about, adapted)
     save_bundle(result, bundle, storage_options)
     return result
 
@@ -98,6 +108,7 @@ def _evaluation(metrics: dict[str, Any] | None, model: str) -> dict[str, Any]:
         name: {
             "speaker_independent": entry["speaker_independent"],
             **{key: entry["models"][model][key] for key in ("uar", "uar_ci95", "accuracy")},
+            "ece": entry["models"][model].get("calibration", {}).get("ece"),
         }
         for name, entry in (metrics or {}).get("protocols", {}).items()
         if model in entry.get("models", {})

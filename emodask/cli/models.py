@@ -1,4 +1,4 @@
-"""Commands on models: evaluate, fit, predict."""
+"""Commands on models: evaluate, fit."""
 
 from __future__ import annotations
 
@@ -20,12 +20,10 @@ from emodask.cli.options import (
     SoundsOption,
     SourceOption,
     StorageOption,
-    TableOption,
     WorkersOption,
     make_reporter,
     print_json,
     storage_options,
-    table_places,
 )
 
 
@@ -114,33 +112,3 @@ def fit(
     reporter.started("fit", store=store)
     fitted = fit(job, store, bundle, model=model, storage_options=storage_options(storage_option))
     reporter.fitted(fitted, bundle)
-
-
-@app.command(
-    rich_help_panel="Models",
-    epilog="Examples: emodask predict bundle clip.mp4 | emodask predict bundle clip.mp4 clip.wav",
-)
-def predict(
-    bundle: Annotated[str, typer.Argument(help="Folder or URL of a bundle.")],
-    media: Annotated[
-        list[str] | None, typer.Argument(help="mp4, wav, both of one clip, URLs, zips.")
-    ] = None,
-    table: TableOption = None,
-    as_json: JsonOption = False,
-    storage_option: StorageOption = None,
-    log_json: LogJsonOption = False,
-) -> None:
-    """Say which emotion clips show: the two most likely, with probabilities."""
-    from emodask.cluster import pin_threads
-    from emodask.prediction import predict
-
-    pin_threads()
-    places = table_places(table)
-    verdicts = predict(bundle, media or [], storage_options(storage_option), tables=places)
-    reporter = make_reporter(log_json)
-    if log_json or not as_json:
-        reporter.verdicts(verdicts)
-    if as_json:
-        print_json([verdict.as_dict() for verdict in verdicts])
-    if any(verdict.error for verdict in verdicts):
-        raise typer.Exit(1)

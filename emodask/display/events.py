@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from emodask.memory import MemoryPlan, Workers
     from emodask.models.bundle import Bundle
     from emodask.pipeline import RunResult
-    from emodask.prediction import Verdict
+    from emodask.prediction import Timeline, Verdict
 
 EVERY = 5.0
 """Seconds between two events, or two plain lines, that say how far something is."""
@@ -158,6 +158,30 @@ class EventReporter:
             else:
                 chances = {name: round(chance, 6) for name, chance in verdict.ranked}
                 log_event("clip.predicted", clip=verdict.clip, probabilities=chances)
+
+    def along(self, clip: str, seconds: float) -> None:
+        """Take the news of how far a recording has been judged."""
+        now = time.monotonic()
+        if now - self.last >= EVERY:
+            self.last = now
+            log_event("timeline.progress", clip=clip, seconds=round(seconds, 1))
+
+    def timelines(self, timelines: Sequence[Timeline]) -> None:
+        """Take what a model says along recordings."""
+        for timeline in timelines:
+            if timeline.error:
+                log_event(
+                    "timeline.failed", timeline.error, level=logging.WARNING, clip=timeline.clip
+                )
+                continue
+            chances = {name: round(chance, 6) for name, chance in timeline.ranked}
+            log_event(
+                "timeline.predicted",
+                clip=timeline.clip,
+                seconds=round(timeline.seconds, 3),
+                windows=len(timeline.steps),
+                probabilities=chances,
+            )
 
     def synth(self, done: int, total: int) -> None:
         """Take the news of a synthetic clip."""

@@ -26,6 +26,7 @@ from emodask.display.tables import (
     show_summary,
     show_verdicts,
 )
+from emodask.display.timelines import show_timelines
 from emodask.display.wording import clock, plan_line
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from emodask.memory import MemoryPlan, Workers
     from emodask.models.bundle import Bundle
     from emodask.pipeline import RunResult
-    from emodask.prediction import Verdict
+    from emodask.prediction import Timeline, Verdict
 
 
 class Reporter:
@@ -151,6 +152,19 @@ class Reporter:
     def verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Print what a model says of clips."""
         show_verdicts(self.console, verdicts)
+
+    def along(self, clip: str, seconds: float) -> None:
+        """Take the news of how far a recording has been judged."""
+        if self.bar is not None and self.task is not None:
+            note = "seconds judged"
+            self.bar.update(self.task, description=escape(clip), completed=seconds // 1, note=note)
+        elif time.monotonic() - self.last_line >= EVERY and time.monotonic() - self.began >= EVERY:
+            self.last_line = time.monotonic()
+            self.say(f"{clip}: {clock(seconds)} judged")
+
+    def timelines(self, timelines: Sequence[Timeline]) -> None:
+        """Print what a model says along recordings."""
+        show_timelines(self.console, timelines)
 
     def fit(self) -> None:
         """Take the news that the bundle's model is being fitted."""

@@ -177,6 +177,15 @@ def show_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
         table.add_row(escape(verdict.clip), f"[bold]{first}[/bold]", f"{p:.1%}", second, f"{q:.1%}")
     if table.row_count:
         console.print(table)
+    speakers = {verdict.speaker for verdict in verdicts if verdict.speaker is not None}
+    if speakers:
+        console.print(
+            f"adapted to {plural(len(speakers), 'speaker')} by their own clips: better only if "
+            "these show many emotions",
+            markup=False,
+        )
+    for trust in dict.fromkeys(str(verdict.trust) for verdict in verdicts if verdict.trust):
+        console.print(f"probabilities: {trust}", markup=False)
     for verdict in verdicts:
         if verdict.error:
             console.print(f"{verdict.clip}: {verdict.error}", **_PLAIN)
@@ -213,6 +222,8 @@ def show_bundle(console: Console, bundle: Bundle, where: str) -> None:
         f"{plural(len(trained['actors']), 'actor')}; it needs {' and '.join(bundle.needs)}",
         markup=False,
     )
+    if bundle.adapted is not None:
+        console.print("it can adapt to speakers: emodask predict BUNDLE CLIPS --adapt")
     console.print(f"bundle: {redact(where)}", **_PLAIN)
 
 

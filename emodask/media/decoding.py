@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import mmap
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
 
 import av
 
@@ -32,22 +35,57 @@ SOUND_DECODERS = frozenset(
 )
 
 
-def open_media(data: bytes) -> Any:
+Content = bytes | mmap.mmap
+"""The bytes of a file, in memory or where they lie on disk."""
+
+
+@contextmanager
+def readable(media: bytes | Path) -> Iterator[tuple[Content, BinaryIO]]:
+    """The bytes of a media file for checks of its layout, and a file for who reads it through.
+
+    A file on disk is mapped, so that a check costs the pages that it looks at, and is read as it is
+    decoded: it is never in memory as a whole.
+
+    Raises
+    ------
+    MediaError
+        If it cannot be opened.
+    """
+    if isinstance(media, bytes):
+        yield media, io.BytesIO(media)
+        return
+    try:
+        file = media.open("rb")
+    except OSError as error:
+        raise MediaError(f"the file cannot be opened: {error.strerror}") from error
+    with file:
+        empty = not media.stat().st_size  # nothing to map
+        yield b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), file
+
+
+@contextmanager
+def open_media(media: bytes | Path) -> Iterator[Any]:
     """Open a media file with the demuxer that its first bytes call for.
 
-    Nothing but these bytes is ever read: a file that names others, or hosts, gets none of them.
+    Nothing but its bytes is ever read: a file that names others, or hosts, gets none of them.
 
     Raises
     ------
     MediaError
         If it is no media file, breaks off, or declares what it cannot hold.
     """
-    name = container_of(data)
-    if name == "mov":
-        check_mp4(data)
+    with readable(media) as (data, file):
+        name = container_of(data)
+        if name == "mov":
+            check_mp4(data)
+        with _demuxer(file, name) as container:
+            yield container
+
+
+def _demuxer(file: BinaryIO, name: str) -> Any:
     try:
         return av.open(
-            io.BytesIO(data),
+            file,
             mode="r",
             format=name,
             options={

@@ -13,6 +13,9 @@ MAX_HELD = 256 << 20
 MAX_FRAME_RATE = 240.0
 """Frames a second that a declared rate may claim, where it decides how many are decoded."""
 
+LONGEST_GAP = 60.0
+"""Seconds from one frame of a long video to the next, beyond which its time stamps are damaged."""
+
 MAX_FRUITLESS_PACKETS = 1000
 """Packets in a row from which no frame comes, before decoding is given up."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
+from collections.abc import Generator
+from pathlib import Path
 
 import av
 import numpy as np
@@ -10,13 +12,16 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from emodask.errors import MediaError
-from emodask.media.decoding import SOUND_DECODERS, decode, open_media, why
+from emodask.errors import MediaError, TooLongError
+from emodask.media.decoding import SOUND_DECODERS, decode, open_media, readable, why
 from emodask.media.limits import MAX_CHANNELS, MAX_SAMPLES, RATE_RANGE
 from emodask.media.structure import check_wav, container_of
 
 _BLOCK = 1 << 16
 """Frames of sound that are read at once, before their channels are averaged."""
+
+SoundPieces = Generator[tuple[int, npt.NDArray[np.float32]], None, None]
+"""A sampling rate and the mono samples that follow, piece by piece."""
 
 
 def mono_samples(
@@ -46,18 +51,47 @@ def mono_samples(
     ------
     MediaError
         If there is no sound stream, no sample decodes, a sample is not finite, or the file is
-        truncated.
+        truncated; TooLongError if it is too long.
     """
     limit = max_seconds + 1 if seconds is None else min(seconds, max_seconds)
-    read = _decode_wav if container_of(data) in ("wav", "flac") else _decode_track
-    samples, native = read(data, limit)
-    if samples.size == 0:
-        raise MediaError("no sound: zero samples decoded")
+    pieces: list[npt.NDArray[np.float32]] = []
+    count = native = 0
+    with contextlib.closing(sound_pieces(data)) as found:
+        for native, piece in found:
+            pieces.append(piece)
+            count += piece.size
+            _check_count(count)
+            if count >= _most(limit, native):
+                break
+    samples = joined(pieces)[: _most(limit, native)]
     if seconds is None and samples.size > max_seconds * native:
-        raise MediaError(
+        raise TooLongError(
             f"the sound is longer than {max_seconds:g} s; cut it into clips of one utterance, or "
             "raise data.max_seconds in the job"
         )
+    return samples_at(samples, native, rate)
+
+
+def samples_at(samples: npt.NDArray[np.float32], native: int, rate: int) -> npt.NDArray[np.float32]:
+    """Mono samples at another sampling rate (soxr, high quality).
+
+    Parameters
+    ----------
+    samples : ndarray of float32, shape (n,)
+    native, rate : int
+        What their sampling rate is, and what it shall be, in Hz.
+
+    Returns
+    -------
+    ndarray of float32, shape (ceil(n * rate / native),)
+
+    Raises
+    ------
+    MediaError
+        If there is no sample, or one is not finite.
+    """
+    if samples.size == 0:
+        raise MediaError("no sound: zero samples decoded")
     if not np.isfinite(samples).all():
         raise MediaError("the sound holds samples that are not finite numbers")
     if native == rate:
@@ -69,35 +103,57 @@ def mono_samples(
     return fixed
 
 
-def _decode_wav(data: bytes, seconds: float) -> tuple[npt.NDArray[np.float32], int]:
-    if not data.startswith(b"fLaC"):
-        check_wav(data)
-    pieces: list[npt.NDArray[np.float32]] = []
-    count = 0
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            rate, channels = int(file.samplerate), int(file.channels)
-            _check_layout(rate, channels)
-            wanted = min(_most(seconds, rate), int(file.frames))
-            while count < wanted:
-                block = file.read(min(_BLOCK, wanted - count), dtype="float32", always_2d=True)
-                if not len(block):
-                    raise MediaError(
-                        f"the file breaks off after {count / rate:.2f} s of sound; "
-                        f"it declares {file.frames / rate:.2f} s"
-                    )
-                pieces.append(_mono(block.T))
-                count += len(block)
-                _check_count(count)
-    except (soundfile.SoundFileError, RuntimeError, ValueError, OSError) as error:
-        raise MediaError(f"not a readable wav file: {why(error)}") from error
-    return _joined(pieces), rate
+def sound_pieces(media: bytes | Path) -> SoundPieces:
+    """Decode the sound of a media file piece by piece, mono, never held as a whole.
+
+    Parameters
+    ----------
+    media : bytes or Path
+        A whole media file, or where one lies on disk.
+
+    Yields
+    ------
+    rate : int
+        Its own sampling rate, in Hz, always the same.
+    samples : ndarray of float32, shape (n,)
+        Those that follow.
+
+    Raises
+    ------
+    MediaError
+        If there is no sound stream, or decoding breaks off.
+    """
+    with readable(media) as (data, _):
+        wav = container_of(data) in ("wav", "flac")
+    return _wav_pieces(media) if wav else _track_pieces(media)
 
 
-def _decode_track(data: bytes, seconds: float) -> tuple[npt.NDArray[np.float32], int]:
-    pieces: list[npt.NDArray[np.float32]] = []
+def _wav_pieces(media: bytes | Path) -> SoundPieces:
     count = 0
-    with open_media(data) as container:
+    with readable(media) as (data, raw):
+        if data[:4] != b"fLaC":
+            check_wav(data)
+        try:
+            with soundfile.SoundFile(raw) as file:
+                rate, channels = int(file.samplerate), int(file.channels)
+                _check_layout(rate, channels)
+                while count < file.frames:
+                    wanted = min(_BLOCK, file.frames - count)
+                    block = file.read(wanted, dtype="float32", always_2d=True)
+                    if not len(block):
+                        raise MediaError(
+                            f"the file breaks off after {count / rate:.2f} s of sound; "
+                            f"it declares {file.frames / rate:.2f} s"
+                        )
+                    count += len(block)
+                    yield rate, _mono(block.T)
+        except (soundfile.SoundFileError, RuntimeError, ValueError, OSError) as error:
+            raise MediaError(f"not a readable wav file: {why(error)}") from error
+
+
+def _track_pieces(media: bytes | Path) -> SoundPieces:
+    count = 0
+    with open_media(media) as container:
         if not container.streams.audio:
             raise MediaError("it has no sound stream")
         stream = container.streams.audio[0]
@@ -105,21 +161,17 @@ def _decode_track(data: bytes, seconds: float) -> tuple[npt.NDArray[np.float32],
             raise MediaError("its sound stream has no decoder")
         rate, channels = int(stream.rate or 0), int(stream.channels or 0)
         _check_layout(rate, channels)
-        limit = _most(seconds, rate)
         try:
             planar = av.AudioResampler(format="fltp", layout=stream.layout, rate=rate)
             for frame in decode(container, stream, SOUND_DECODERS, "sound"):
                 for piece in planar.resample(frame):
-                    pieces.append(_mono(piece.to_ndarray().astype(np.float32, copy=False)))
-                    count += pieces[-1].size
-                _check_count(count)
-                if count >= limit:
-                    break
+                    samples = _mono(piece.to_ndarray().astype(np.float32, copy=False))
+                    count += samples.size
+                    yield rate, samples
         except (av.FFmpegError, ValueError) as error:
             raise MediaError(
                 f"decoding sound broke off after {count / rate:.2f} s: {why(error)}"
             ) from error
-    return _joined(pieces)[:limit], rate
 
 
 def _most(seconds: float, rate: int) -> int:
@@ -144,7 +196,8 @@ def _mono(channels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray(channels.mean(axis=0, dtype=np.float32))
 
 
-def _joined(pieces: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+def joined(pieces: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """Pieces of sound, one after the other."""
     if len(pieces) == 1:
         return pieces[0]
     return np.concatenate(pieces) if pieces else np.empty(0, np.float32)

@@ -7,6 +7,7 @@ for a playlist.
 
 from __future__ import annotations
 
+import mmap
 import re
 import struct
 
@@ -42,7 +43,10 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
 )
 
 
-def container_of(data: bytes) -> str:
+_START = 1 << 16
+
+
+def container_of(data: bytes | mmap.mmap) -> str:
     """FFmpeg's name for the container that the first bytes of a file declare.
 
     Raises
@@ -57,6 +61,7 @@ def container_of(data: bytes) -> str:
     """
     if not data:
         raise MediaError("the file is empty")
+    data = bytes(data[:_START])
     if data[4:8] in _BOXES:
         return "mov"
     if data[:4] in (b"RIFF", b"RIFX", b"RF64") and data[8:12] in _FORMS:
@@ -79,7 +84,7 @@ def _looks_like(data: bytes) -> str:
         if start.startswith(magic):
             return f"it looks like {what}"
     if not any(data):
-        return "it holds nothing but zeros"
+        return "it begins with nothing but zeros"
     return f"it starts with {data[:8].hex(' ')}, as neither mp4, wav nor any other known format"
 
 
@@ -88,7 +93,7 @@ _COUNT_AT = {b"stsz": 12, b"stz2": 12, b"trun": 8}
 """Where the number of samples stands, from the box's name on."""
 
 
-def check_mp4(data: bytes) -> None:
+def check_mp4(data: bytes | mmap.mmap) -> None:
     """Refuse an mp4 that breaks off, or declares samples that it cannot hold.
 
     Raises
@@ -116,7 +121,7 @@ def check_mp4(data: bytes) -> None:
         )
 
 
-def _top_boxes(data: bytes) -> list[tuple[bytes, int, int]]:
+def _top_boxes(data: bytes | mmap.mmap) -> list[tuple[bytes, int, int]]:
     """Name, start and end of each box at the top level of an mp4."""
     boxes = []
     at = 0
@@ -145,7 +150,7 @@ _SLACK = 64
 """Bytes by which careless programs overstate the sound, the header being counted in."""
 
 
-def check_wav(data: bytes) -> None:
+def check_wav(data: bytes | mmap.mmap) -> None:
     """Refuse a wav that breaks off before the end of the sound that it declares.
 
     Raises

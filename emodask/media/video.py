@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import av
-import numba
 import numpy as np
 import numpy.typing as npt
 from av.sidedata.sidedata import SideDataContainer, Type
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
-from emodask.errors import MediaError
+from emodask.errors import MediaError, TooLongError
+from emodask.media.blending import interpolated, places, rgb_to_gray
 from emodask.media.decoding import VIDEO_DECODERS, decode, open_media, why
 from emodask.media.limits import (
+    LONGEST_GAP,
     MAX_FRAME_RATE,
     MAX_HELD,
     MAX_PIXELS,
@@ -24,17 +26,8 @@ from emodask.media.limits import (
 )
 from emodask.media.scaling import scaled
 
-_GRAY_R, _GRAY_G, _GRAY_B = 2989, 5870, 1140
-"""Rec. 601 luma weights in ten-thousandths: integers keep equal colours exactly equal."""
-
 _WHOLE_BLOCKS = 16
 """Columns that swscale converts to planes at a time; it garbles what is left of a last block."""
-
-
-Frames = (
-    npt.NDArray[np.uint8] | Sequence[npt.NDArray[np.uint8]] | Mapping[int, npt.NDArray[np.uint8]]
-)
-"""Frames by number."""
 
 
 def gray_frames(
@@ -76,7 +69,8 @@ def gray_frames(
     ------
     MediaError
         If there is no video stream, fewer than two frames decode, decoding breaks off, a frame is
-        damaged, or a limit of :mod:`emodask.media.limits` is passed.
+        damaged, or a limit of :mod:`emodask.media.limits` is passed; TooLongError if it is too
+        long.
 
     Notes
     -----
@@ -90,7 +84,7 @@ def gray_frames(
     planes = _Planes(size, gray)
     held: list[npt.NDArray[np.uint8]] = []
     count = 0
-    for frame in _decoded(data, max_seconds):
+    for _, frame in _decoded(data, max_seconds):
         count += 1
         if count <= room:
             held.append(planes.of(frame))
@@ -101,45 +95,121 @@ def gray_frames(
             )
         else:
             held.clear()
+    if count <= room or frames is None:
+        return gray_of(held, frames, gray)
+    _check_motion(count)
+    needed = {i for b, f in places(count, frames) for i in (b, b + 1) if i == b or f}
+    kept = {
+        i: planes.of(frame)
+        for i, (_, frame) in enumerate(_decoded(data, max_seconds))
+        if i in needed
+    }
+    return _gray(interpolated(kept, count, frames), gray)
+
+
+def gray_of(
+    planes: Sequence[npt.NDArray[np.uint8]], frames: int | None, gray: Literal["rgb", "luma"]
+) -> npt.NDArray[np.float32] | npt.NDArray[np.uint8]:
+    """Consecutive frames of a video as gray frames: what :func:`gray_frames` makes of a whole one.
+
+    Parameters
+    ----------
+    planes : sequence of ndarray of uint8, shape (3 or 1, height, width)
+        As :func:`planes_in_time` gives them for this ``gray``.
+    frames : int or None
+        Frames of the result; None keeps those that there are.
+    gray : {"rgb", "luma"}
+
+    Returns
+    -------
+    ndarray, shape (frames, height, width)
+
+    Raises
+    ------
+    MediaError
+        If there are fewer than two frames.
+    """
+    count = len(planes)
+    _check_motion(count)
+    whole = frames is None or frames == count
+    return _gray(np.stack(planes) if whole else interpolated(planes, count, frames or 0), gray)
+
+
+def _check_motion(count: int) -> None:
     if count < MIN_FRAMES:
         raise MediaError(
             f"{count} video frame(s) decoded; at least {MIN_FRAMES} are needed to see motion"
         )
-    if frames is None or frames == count <= room:
-        stack = np.stack(held)
-    elif count <= room:
-        stack = _interpolated(held, count, frames)
-    else:
-        needed = {i for b, f in _places(count, frames) for i in (b, b + 1) if i == b or f}
-        kept = {
-            i: planes.of(frame)
-            for i, frame in enumerate(_decoded(data, max_seconds))
-            if i in needed
-        }
-        stack = _interpolated(kept, count, frames)
+
+
+def _gray(stack: npt.NDArray[np.uint8], gray: str) -> npt.NDArray[Any]:
     return rgb_to_gray(stack) if gray == "rgb" else stack[:, 0]
 
 
-def _decoded(data: bytes, max_seconds: float) -> Iterator[Any]:
-    """Frames of the first video stream, each checked; no more than may be."""
-    with open_media(data) as container:
+Picture = tuple[int, int, Literal["rgb", "luma"]]
+"""Height, width and gray of the frames of one feature."""
+
+PlanesByPicture = Mapping[Picture, npt.NDArray[np.uint8]]
+
+
+def planes_in_time(
+    media: bytes | Path, pictures: Sequence[Picture]
+) -> Iterator[tuple[float, PlanesByPicture]]:
+    """Decode a video frame by frame, however long it is; nothing but one frame is held.
+
+    Parameters
+    ----------
+    media : bytes or Path
+        A whole media file, or where one lies on disk.
+    pictures : sequence of (height, width, gray)
+        What each frame is scaled to.
+
+    Yields
+    ------
+    seconds : float
+        When the frame is shown, from the first one on; never less than for the frame before.
+    planes : mapping of picture to ndarray of uint8, shape (3 or 1, height, width)
+
+    Raises
+    ------
+    MediaError
+        If there is no video stream, decoding breaks off, a frame is damaged, a time stamp leaps
+        more than a minute ahead, or frames are too large.
+    """
+    scalers = {(h, w, gray): _Planes((w, h), gray) for h, w, gray in pictures}
+    latest = 0.0
+    for seconds, frame in _decoded(media, None):
+        if seconds > latest + LONGEST_GAP:
+            raise MediaError(
+                f"its time stamps leap from {latest:.1f} s to {seconds:.1f} s; the file is damaged"
+            )
+        latest = max(latest, seconds)
+        yield latest, {picture: planes.of(frame) for picture, planes in scalers.items()}
+
+
+def _decoded(media: bytes | Path, max_seconds: float | None) -> Iterator[tuple[float, Any]]:
+    """Seconds from the first frame on and each frame of the first video stream, checked."""
+    with open_media(media) as container:
         stream = _video_stream(container)
         if stream.codec_context is not None:
             _check_size(stream.codec_context.width, stream.codec_context.height)
-        limit = int(max_seconds * _frame_rate(stream)) + 1
+        rate = _frame_rate(stream)
         first = None
         count = 0
         for frame in decode(container, stream, VIDEO_DECODERS, "video"):
             count += 1
             first = frame.time if first is None else first
-            span = 0.0 if first is None or frame.time is None else frame.time - first
-            if count > limit or span > max_seconds:
-                raise MediaError(
+            known = first is not None and frame.time is not None
+            span = frame.time - first if known else (count - 1) / rate
+            if max_seconds is not None and (
+                count > int(max_seconds * rate) + 1 or (known and span > max_seconds)
+            ):
+                raise TooLongError(
                     f"the video is longer than {max_seconds:g} s; cut it into clips of one "
                     "utterance, or raise data.max_seconds in the job"
                 )
             _check_size(frame.width, frame.height)
-            yield frame
+            yield span, frame
         declared = _declared_frames(container, stream)
         if declared > MIN_FRAMES and count < declared // 2:
             raise MediaError(
@@ -248,102 +318,3 @@ def _orientation(frame: Any) -> tuple[bool, bool, bool]:
         "its display matrix turns the picture by other than quarter turns and mirrors; "
         "the file is damaged, or should be re-encoded upright"
     )
-
-
-def interpolate_frames(stack: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
-    """Interpolate a sequence of frames linearly along time, truncated to uint8.
-
-    Frame ``i`` of the result lies at ``i * (n - 1) / (count - 1)`` among the ``n`` frames given.
-    The arithmetic is in integers, so the truncation is exact.
-
-    Parameters
-    ----------
-    stack : ndarray of uint8, shape (n, ...)
-    count : int
-
-    Returns
-    -------
-    ndarray of uint8, shape (count, ...)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> interpolate_frames(np.array([[0], [10], [21]], np.uint8), 5).ravel().tolist()
-    [0, 5, 10, 15, 21]
-    """
-    return stack if len(stack) == count else _interpolated(stack, len(stack), count)
-
-
-def _places(n: int, count: int) -> Iterator[tuple[int, int]]:
-    """For each frame of the result: the frame before it, and the rest in steps of count - 1."""
-    return (divmod(i * (n - 1), max(count - 1, 1)) for i in range(count))
-
-
-def _interpolated(
-    frames: Frames,
-    n: int,
-    count: int,
-) -> npt.NDArray[np.uint8]:
-    """Interpolate from frames by number, of which only those needed have to be there."""
-    result = np.empty((count, *frames[0].shape), np.uint8)
-    steps = max(count - 1, 1)
-    for i, (before, fraction) in enumerate(_places(n, count)):
-        if fraction == 0:
-            result[i] = frames[before]
-        else:
-            _blend(
-                frames[before].ravel(),
-                frames[before + 1].ravel(),
-                fraction,
-                steps,
-                result[i].ravel(),
-            )
-    return result
-
-
-@numba.njit(cache=True, nogil=True)
-def _blend(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    before, after, fraction, steps, out
-):
-    # (before * (steps - fraction) + after * fraction) // steps; half a unit in the numerator keeps
-    # the float32 quotient off the integers, so truncating it is that integer division.
-    scale = np.float32(1.0) / np.float32(steps)
-    for k in range(out.size):
-        total = np.int32(before[k]) * np.int32(steps - fraction) + np.int32(after[k]) * np.int32(
-            fraction
-        )
-        out[k] = np.uint8((np.float32(total) + np.float32(0.5)) * scale)
-
-
-def rgb_to_gray(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """0.2989 R + 0.587 G + 0.114 B of uint8 RGB, in float32.
-
-    Parameters
-    ----------
-    rgb : ndarray of uint8, shape (frames, 3, height, width)
-
-    Returns
-    -------
-    ndarray of float32, shape (frames, height, width)
-        Gray levels, correctly rounded: colours of equal gray give equal numbers.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> rgb_to_gray(np.array([0, 10], np.uint8).repeat(3).reshape(2, 3, 1, 1)).ravel().tolist()
-    [0.0, 9.99899959564209]
-    """
-    frames, _, height, width = rgb.shape
-    gray = np.empty((frames, height, width), np.float32)
-    _weigh(rgb.reshape(frames, 3, -1), gray.reshape(frames, -1))
-    return gray
-
-
-@numba.njit(cache=True, nogil=True)
-def _weigh(rgb, gray):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    for i in range(len(gray)):
-        red, green, blue, out = rgb[i, 0], rgb[i, 1], rgb[i, 2], gray[i]
-        for k in range(len(out)):
-            total = np.int32(_GRAY_R) * np.int32(red[k]) + np.int32(_GRAY_G) * np.int32(green[k])
-            total += np.int32(_GRAY_B) * np.int32(blue[k])
-            out[k] = np.float32(total) / np.float32(10_000.0)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _INDEX = "bundle.json"
+_ADAPTED = "adapted-"
+"""Begins the files of classifiers of the speaker-adapted model."""
 _TRUSTED = (
     "emodask.models.boosting.XGBoost",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
@@ -50,6 +52,8 @@ class Bundle:
     reducers : dict of str to TensorReducer
     about : dict
         What it was trained on, and how well it did on people it had not seen.
+    adapted : FittedModel or FittedFusion, optional
+        The model fitted on features that are standardised by each speaker's own clips.
     """
 
     job: Job
@@ -57,6 +61,7 @@ class Bundle:
     model: Fitted
     reducers: dict[str, TensorReducer]
     about: dict[str, Any]
+    adapted: Fitted | None = None
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -96,7 +101,8 @@ def save_bundle(
             np.savez(packed, allow_pickle=False, **reducer.to_arrays())
             place.write(f"reduction-{name}.npz", packed.getvalue())
         classifiers = dict(_classifiers(bundle.model))
-        for name, fitted in classifiers.items():
+        adapted = dict(_classifiers(bundle.adapted, _ADAPTED)) if bundle.adapted else {}
+        for name, fitted in {**classifiers, **adapted}.items():
             place.write(name, skops.io.dumps(fitted.estimator))
         index = {
             "format": FORMAT,
@@ -108,6 +114,13 @@ def save_bundle(
             "classes": list(bundle.model.classes),
             "temperature": _temperature_of(bundle.model),
             "fusion": _described(bundle.model, iter(classifiers)),
+            "adapted": bundle.adapted
+            and {
+                "features": list(bundle.adapted.features),
+                "temperature": _temperature_of(bundle.adapted),
+                "fusion": _described(bundle.adapted, iter(adapted)),
+                "file": next(iter(adapted)),
+            },
             "job": bundle.job.settings(),
             "about": bundle.about,
         }
@@ -151,7 +164,9 @@ def load_bundle(folder: str | Path, storage_options: StorageOptions | None = Non
             ) as arrays:
                 reducers[name] = TensorReducer.from_arrays(dict(arrays))
         model = _restored(index, index["classes"], place)
-        return Bundle(job, index["model"], model, reducers, index["about"])
+        other = index.get("adapted")  # absent in bundles of before it
+        adapted = _restored(other, index["classes"], place) if other else None
+        return Bundle(job, index["model"], model, reducers, index["about"], adapted)
     except EmodaskError:
         raise
     except Exception as error:
@@ -160,13 +175,13 @@ def load_bundle(folder: str | Path, storage_options: StorageOptions | None = Non
         ) from clean_cause(error)
 
 
-def _classifiers(model: Fitted) -> Iterator[tuple[str, FittedModel]]:
+def _classifiers(model: Fitted, prefix: str = "") -> Iterator[tuple[str, FittedModel]]:
     """The classifiers of a model, each with the name of its file."""
     if isinstance(model, FittedModel):
-        yield "classifier.skops", model
+        yield f"{prefix}classifier.skops", model
         return
-    leaves = _leaves(model)
-    yield from ((f"classifier-{number}.skops", leaf) for number, leaf in enumerate(leaves))
+    for number, leaf in enumerate(_leaves(model)):
+        yield f"{prefix}classifier-{number}.skops", leaf
 
 
 def _leaves(model: Fitted) -> Iterator[FittedModel]:
@@ -234,7 +249,7 @@ def _restored(about: dict[str, Any], classes: list[int], place: Folder) -> Fitte
 def _read_classifier(place: Folder, file: str) -> Any:
     import skops.io
 
-    if not re.fullmatch(r"classifier(-\d+)?\.skops", file):
+    if not re.fullmatch(rf"({_ADAPTED})?classifier(-\d+)?\.skops", file):
         raise BundleError(f"{place.address}: {file!r} is no file of a bundle")
     packed = place.read(file)
     foreign = set(skops.io.get_untrusted_types(data=packed)) - set(_TRUSTED)
