@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from emodask.cluster import current_client, single_threaded
 from emodask.emotions import emotion_name
 from emodask.errors import JobError
 from emodask.evaluation.clips import as_extracted, usable_clips
+from emodask.evaluation.folds import EvaluationProgress, search_all
 from emodask.evaluation.passes import StoredRows
 from emodask.job import Job, load_job
 from emodask.models.bundle import Bundle, save_bundle
@@ -33,6 +35,7 @@ def fit(
     model: str | None = None,
     metrics: dict[str, Any] | None = None,
     storage_options: StorageOptions | None = None,
+    on_progress: Callable[[EvaluationProgress], None] | None = None,
 ) -> Bundle:
     """Fit one model of a job on every clip of a store that has its features.
 
@@ -44,14 +47,16 @@ def fit(
     bundle : str or Path
         Folder (or fsspec URL) to write.
     client : distributed.Client, optional
-        Where passes over the store run; by default on the client that is connected, or else in
-        this process. The classifier is fitted in this process.
+        Where passes over the store and searches run; by default on the client that is connected,
+        or else in this process. The classifier itself is fitted in this process.
     model : str, optional
         A model of the job; the first by default.
     metrics : dict, optional
         What :func:`emodask.evaluate` gave, so that the bundle can say how far to trust it.
     storage_options : mapping, optional
         For fsspec.
+    on_progress : callable, optional
+        Told how far searches are.
 
     Returns
     -------
@@ -76,7 +81,9 @@ def fit(
     }
     with single_threaded():
         reducers = fit_reducers(job, arrays)
-        fitted = fit_model(job, name, reduce(reducers, arrays), clips.emotion, clips.actor)
+        searched = search_all(job, address, clips, name, reducers, client, on_progress)
+        matrices = reduce(reducers, arrays)
+        fitted = fit_model(job, name, matrices, clips.emotion, clips.actor, searched=searched)
     counts = Counter(emotion_name(int(code)) for code in clips.emotion)
     about = {
         "trained_on": {

@@ -110,6 +110,7 @@ class Evaluation(_Settings):
     )
     seed: Seed | None = None
     speaker_adapted: StrictBool = False
+    permuted: StrictBool = False
 
 
 class Job(_Settings):

@@ -184,6 +184,7 @@ def run(
                     client,
                     metrics=found,
                     storage_options=storage_options,
+                    on_progress=on_fold,
                 )
             except EvaluationError as error:
                 stopped = str(error)

@@ -28,12 +28,14 @@ from emodask.evaluation.clips import (
     stored_identities,
     usable_clips,
 )
+from emodask.evaluation.controls import CONTROL, CONTROL_MEANING
 from emodask.evaluation.directions import by_fold, fold_sentences
-from emodask.evaluation.folds import EvaluationProgress, FoldTask, Prediction, run_folds
+from emodask.evaluation.folds import EvaluationProgress, Prediction, run_folds
 from emodask.evaluation.identical import identical_notes
 from emodask.evaluation.outcome import Outcome, describe, leakages
 from emodask.evaluation.protocols import PROTOCOLS, Split, require_possible, split
 from emodask.evaluation.report import write_report
+from emodask.evaluation.sides import FoldTask, seed_of
 from emodask.job import Job, digest, load_job
 from emodask.models.checking import check_installed
 from emodask.models.system import emotion_columns, model_features, with_models
@@ -102,7 +104,7 @@ def evaluate(
     job = as_extracted(job, address)
     clips = usable_clips(job, address)
     require_possible(named, stored_identities(address), f"job {job.name}")
-    seed = job.seed if job.evaluation.seed is None else job.evaluation.seed
+    seed = seed_of(job)
     splits: dict[str, Split] = {}
     refused: dict[str, str] = {}
     for name in job.evaluation.protocols:
@@ -181,18 +183,21 @@ def _metrics(
                 emotions,
             )
             entry["models"][model] = describe(outcomes[name, model], seed)
-            features = model_features(job, model.removesuffix(ADAPTED))
+            features = model_features(job, model.removesuffix(ADAPTED).removesuffix(CONTROL))
             entry["models"][model]["features"] = list(features)
             if model.endswith(ADAPTED):
                 entry["models"][model]["adaptation"] = ADAPTED_MEANING
+            if model.endswith(CONTROL):
+                entry["models"][model]["refitted"] = CONTROL_MEANING
             if about.by_fold:
                 folds = by_fold(clips, parts, emotions, seed)
                 entry["models"][model]["folds"] = folds
-                entry["notes"] += fold_sentences(model, folds)
+                if not model.endswith(CONTROL):
+                    entry["notes"] += fold_sentences(model, folds)
     failed = failures(open_group(address))
     return {
         "protocols": protocols,
-        "leakage": leakages(outcomes, seed),
+        "leakage": leakages({k: v for k, v in outcomes.items() if CONTROL not in k[1]}, seed),
         "job": job.settings(),
         "digest": digest(job.settings()),
         "command": command_line(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,12 +31,15 @@ class FittedModel:
         The fitted scikit-learn classifier.
     temperature : Temperature, optional
         Of a calibrated model, for the classes that the classifier knows.
+    chosen : mapping of str to value
+        Parameters that a search chose; empty without one, and in a bundle that was read back.
     """
 
     features: tuple[str, ...]
     classes: tuple[int, ...]
     estimator: Any
     temperature: Temperature | None = None
+    chosen: Mapping[str, Any] = field(default_factory=dict)
 
     def predict(self, matrices: Matrices) -> npt.NDArray[np.int16]:
         """Emotion codes, shape (n,): of a calibrated model, the most probable."""
