@@ -11,9 +11,15 @@ import emodask
 from emodask.cluster import current_client, single_threaded
 from emodask.emotions import emotion_name
 from emodask.errors import JobError
-from emodask.evaluation.clips import as_extracted, usable_clips
+from emodask.evaluation.clips import (
+    as_extracted,
+    named_emotions,
+    stored_identities,
+    usable_clips,
+)
 from emodask.evaluation.folds import EvaluationProgress, search_all
 from emodask.evaluation.passes import StoredRows
+from emodask.evaluation.protocols import require_emotions
 from emodask.job import Job, load_job
 from emodask.models.bundle import Bundle, save_bundle
 from emodask.models.checking import check_installed
@@ -72,8 +78,9 @@ def fit(
         raise JobError(f"job {job.name} has no model {name!r}; there are {', '.join(job.models)}")
     check_installed(job, [name])
     address = StoreAddress.of(store, storage_options)
-    job = as_extracted(job, address)
+    emotions, job = named_emotions(job), as_extracted(job, address)
     clips = usable_clips(job, address, [name])
+    require_emotions(emotions, stored_identities(address), f"job {job.name}")
     client = client or current_client()
     arrays = {
         feature: StoredRows.of(address, feature, clips.rows, client)

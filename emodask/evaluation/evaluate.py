@@ -23,7 +23,7 @@ from emodask.evaluation.adaptation import ADAPTED, ADAPTED_MEANING, row_names
 from emodask.evaluation.clips import (
     Clips,
     as_extracted,
-    named_protocols,
+    require_meant,
     restricting_note,
     stored_identities,
     usable_clips,
@@ -33,7 +33,7 @@ from emodask.evaluation.directions import by_fold, fold_sentences
 from emodask.evaluation.folds import EvaluationProgress, Prediction, run_folds
 from emodask.evaluation.identical import identical_notes
 from emodask.evaluation.outcome import Outcome, describe, leakages
-from emodask.evaluation.protocols import PROTOCOLS, Split, require_possible, split
+from emodask.evaluation.protocols import PROTOCOLS, Split, split
 from emodask.evaluation.report import write_report
 from emodask.evaluation.sides import FoldTask, seed_of
 from emodask.job import Job, digest, load_job
@@ -93,17 +93,16 @@ def evaluate(
     Raises
     ------
     JobError
-        If the job has no model of a name.
+        If the job has no model of a name, or names an emotion that no clip of the store shows.
     StoreError, EvaluationError
         ProtocolError if the job names a protocol that no clips of the store would allow.
     """
     job = with_models(load_job(job), models)
     check_installed(job)
     address = StoreAddress.of(store, storage_options)
-    named = named_protocols(job)  # before the job is parsed again, with its defaults written out
-    job = as_extracted(job, address)
+    named, job = job, as_extracted(job, address)
     clips = usable_clips(job, address)
-    require_possible(named, stored_identities(address), f"job {job.name}")
+    require_meant(named, stored_identities(address))
     seed = seed_of(job)
     splits: dict[str, Split] = {}
     refused: dict[str, str] = {}

@@ -21,6 +21,7 @@ from emodask.job import Job
 from emodask.models.fitted import Fitted
 from emodask.models.learning import fit_model
 from emodask.models.system import features_used, make_reducer, model_features, transform_each
+from emodask.models.trials import searches_of
 from emodask.store import StoreAddress
 
 if TYPE_CHECKING:
@@ -307,13 +308,15 @@ def search_all(
     client: Client | None = None,
     on_progress: Callable[[EvaluationProgress], None] | None = None,
 ) -> Searched:
-    """What the searches of one model choose when it is fitted on all clips.
+    """What the searches of one model choose when it is fitted on all clips; nothing without any.
 
     Raises
     ------
     EvaluationError
         If a model cannot be fitted.
     """
+    if not searches_of(job, [model], clips.actor):
+        return {}
     task = FoldTask("fit", "all clips", clips.rows, clips.rows[:0], clips.emotion)
     fold = FittedFold(task, reducers, clips.actor, clips.actor[:0])
     plain = {"": Part(clips.emotion, clips.actor)}

@@ -197,10 +197,9 @@ def run_searched(
             state = states[step.fold]
             if state.over:
                 continue
-            failed = isinstance(outcome, EvaluationError)
-            if isinstance(outcome, Exception) and not failed:
+            if isinstance(outcome, Exception) and not isinstance(outcome, EvaluationError):
                 raise _unexpected(step, outcome) from outcome
-            if failed or step.trial is None:
+            if isinstance(outcome, EvaluationError) or step.trial is None:
                 total -= state.total - state.taken
                 state.end()
                 yield state.fold, outcome
