@@ -328,7 +328,7 @@ def require_emotions(names: Iterable[str], clips: Identities, where: str) -> Non
     if absent:
         there = ", ".join(name for name, code in CODES.items() if code in shown)
         raise JobError(
-            f"{where}: data.emotions names {' and '.join(absent)}, and none of the {len(clips)} "
-            f"clip(s) shows it; there are {there or 'none of known emotion'}. Take it out of "
-            "data.emotions, or pass sources that have clips of it"
+            f"{where}: data.emotions names {', '.join(absent)}, which none of the {len(clips)} "
+            f"clip(s) shows; there are {there or 'none of known emotion'}. Take out of "
+            "data.emotions what is not there, or pass sources that have clips of it"
         )

@@ -41,9 +41,9 @@ def test_an_emotion_that_the_job_names_and_no_clip_shows_is_refused_by_name():
     with pytest.raises(JobError) as refused:
         require_meant(job_naming(FOUR), THREE)
     words = str(refused.value)
-    assert "job small: data.emotions names surprised, and none of the 12 clip(s)" in words
+    assert "job small: data.emotions names surprised, which none of the 12 clip(s) shows" in words
     assert "there are happy, sad, angry." in words
-    assert "Take it out of data.emotions" in words
+    assert "Take out of data.emotions" in words
 
 
 def test_emotions_that_a_job_has_by_default_need_not_be_there():
@@ -87,7 +87,7 @@ def test_a_store_without_a_named_emotion_is_refused(command, small_job, small_st
     assert not (tmp_path / "out").exists()
 
 
-MANIFEST = "path,clip,actor,emotion\n" + "".join(
+MANIFEST = "path,clip_id,actor,emotion\n" + "".join(
     f"{actor}-{emotion}.wav,{actor}-{emotion},{actor},{emotion}\n"
     for actor in (1, 2)
     for emotion in ("happy", "sad")
