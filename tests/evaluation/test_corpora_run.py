@@ -114,7 +114,7 @@ def test_identical_clips_on_both_sides_of_a_fold_are_said_to_be(result):
     clips = Clips(
         rows=range(3),
         clip_id=usable_clips(
-            load_job("two-corpora"), StoreAddress.of(result[1] / "store.zarr")
+            of_three(load_job("two-corpora").settings()), StoreAddress.of(result[1] / "store.zarr")
         ).clip_id[:3],
         identities=Identities.of([1, 1, 2], [3, 4, 5]),
         counts={},
