@@ -16,7 +16,7 @@ from emodask.job import Job, parse_job
 from emodask.sources.addresses import printable
 from emodask.sources.catalogue import Catalogue, Clip
 from emodask.sources.location import Location, StorageOptions
-from emodask.sources.table import Table, ravdess_name, read_table
+from emodask.sources.table import Table, clip_named, read_table
 
 Tables = Mapping[str, str | Path | Table]
 """Where the tables of a job lie, by feature; or what has been read of them."""
@@ -120,12 +120,12 @@ def clips_named(tables: Mapping[str, Table]) -> Catalogue:
         for key in table.rows:
             if key in clips:
                 continue
-            name = ravdess_name(key)
+            name = clip_named(key)
             if name is None:
                 raise SourceError(
-                    f"{table.where}: {printable(key)!r} is not a RAVDESS name, so nothing says "
-                    "whose clip it is and of which emotion; pass --source with a manifest CSV that "
-                    "does"
+                    f"{table.where}: {printable(key)!r} is no name of RAVDESS (as "
+                    "03-01-06-01-02-01-12) or TESS (as OAF_back_angry), so nothing says whose clip "
+                    "it is and of which emotion; pass --source with a manifest CSV that does"
                 )
             clips[key] = Clip(**name.columns())
     return Catalogue(

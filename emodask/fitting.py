@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,15 @@ from emodask.cluster import current_client, single_threaded
 from emodask.emotions import emotion_name
 from emodask.errors import JobError
 from emodask.evaluation.adaptation import ADAPTED, standardised_by_actor
-from emodask.evaluation.clips import as_extracted, usable_clips
+from emodask.evaluation.clips import (
+    as_extracted,
+    named_emotions,
+    stored_identities,
+    usable_clips,
+)
+from emodask.evaluation.folds import EvaluationProgress, search_all
 from emodask.evaluation.passes import StoredRows
+from emodask.evaluation.protocols import require_emotions
 from emodask.job import Job, load_job
 from emodask.models.bundle import Bundle, save_bundle
 from emodask.models.checking import check_installed
@@ -34,6 +42,7 @@ def fit(
     model: str | None = None,
     metrics: dict[str, Any] | None = None,
     storage_options: StorageOptions | None = None,
+    on_progress: Callable[[EvaluationProgress], None] | None = None,
 ) -> Bundle:
     """Fit one model of a job on every clip of a store that has its features.
 
@@ -48,14 +57,16 @@ def fit(
     bundle : str or Path
         Folder (or fsspec URL) to write.
     client : distributed.Client, optional
-        Where passes over the store run; by default on the client that is connected, or else in
-        this process. The classifier is fitted in this process.
+        Where passes over the store and searches run; by default on the client that is connected,
+        or else in this process. The classifier itself is fitted in this process.
     model : str, optional
         A model of the job; the first by default.
     metrics : dict, optional
         What :func:`emodask.evaluate` gave, so that the bundle can say how far to trust it.
     storage_options : mapping, optional
         For fsspec.
+    on_progress : callable, optional
+        Told how far searches are.
 
     Returns
     -------
@@ -71,8 +82,9 @@ def fit(
         raise JobError(f"job {job.name} has no model {name!r}; there are {', '.join(job.models)}")
     check_installed(job, [name])
     address = StoreAddress.of(store, storage_options)
-    job = as_extracted(job, address)
+    emotions, job = named_emotions(job), as_extracted(job, address)
     clips = usable_clips(job, address, [name])
+    require_emotions(emotions, stored_identities(address), f"job {job.name}")
     client = client or current_client()
     arrays = {
         feature: StoredRows.of(address, feature, clips.rows, client)
@@ -80,8 +92,9 @@ def fit(
     }
     with single_threaded():
         reducers = fit_reducers(job, arrays)
+        searched = search_all(job, address, clips, name, reducers, client, on_progress)
         reduced = reduce(reducers, arrays)
-        fitted = fit_model(job, name, reduced, clips.emotion, clips.actor)
+        fitted = fit_model(job, name, reduced, clips.emotion, clips.actor, searched=searched)
         adapted = None
         if job.evaluation.speaker_adapted:
             own = standardised_by_actor(reduced, clips.actor)

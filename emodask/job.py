@@ -16,6 +16,7 @@ from emodask.emotions import CODES, EMOTIONS
 from emodask.errors import JobError
 from emodask.features import FamilySettings, family
 from emodask.models.search import Search
+from emodask.nearest import meant
 from emodask.sources.addresses import is_url
 from emodask.sources.names import MODALITIES, Modality
 
@@ -110,6 +111,7 @@ class Evaluation(_Settings):
     )
     seed: Seed | None = None
     speaker_adapted: StrictBool = False
+    permuted: StrictBool = False
 
 
 class Job(_Settings):
@@ -314,7 +316,9 @@ def _explain(
         place = prefix + ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
             table = settings or _table_of(problem["loc"])
-            lines.append(f"{place}: unknown key; known keys: {', '.join(table.model_fields)}")
+            known = table.model_fields
+            close = meant(str(problem["loc"][-1]), known)
+            lines.append(f"{place}: unknown key; known keys: {', '.join(known)}{close}")
         elif problem["type"] == "missing":
             lines.append(f"{place}: missing")
         else:
@@ -369,12 +373,14 @@ def _check_references(job: Job, where: str) -> None:
                 raise JobError(
                     f"{where}: models.{name}.features: no feature {feature_name!r}; "
                     f"{_have(job.features)}"
+                    f"{meant(feature_name, job.features)}"
                 )
     check_models(job.models, where)
     for protocol in job.evaluation.protocols:
         if protocol not in PROTOCOLS:
             raise JobError(
                 f"{where}: evaluation.protocols: no protocol {protocol!r}; {_have(PROTOCOLS)}"
+                f"{meant(protocol, PROTOCOLS)}"
             )
 
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from emodask.clip_tables import Tables
 from emodask.errors import EvaluationError, UsageError
-from emodask.evaluation.clips import identities_of, named_protocols
+from emodask.evaluation.clips import identities_of, require_meant
 from emodask.evaluation.evaluate import evaluate
 from emodask.evaluation.folds import EvaluationProgress
-from emodask.evaluation.protocols import require_possible
 from emodask.extraction import ExtractSummary, Progress, extract
 from emodask.fitting import fit
 from emodask.isolation import CLIP_TIMEOUT
@@ -136,8 +135,8 @@ def run(
     ------
     JobError, SourceError, StoreError
     ProtocolError
-        If the job names a protocol that the clips of the sources do not allow; nothing has been
-        computed then.
+        If the job names a protocol that the clips of the sources do not allow, as JobError if it
+        names an emotion that none of them shows; nothing has been computed then.
     """
     job = with_models(load_job(job), models)
     check_installed(job)
@@ -198,6 +197,7 @@ def run(
                     client,
                     metrics=found,
                     storage_options=storage_options,
+                    on_progress=on_fold,
                 )
             except EvaluationError as error:
                 stopped = str(error)
@@ -207,5 +207,4 @@ def run(
 
 
 def _refuse_impossible(job: Job, clips: Sequence[Clip]) -> None:
-    if named := named_protocols(job):
-        require_possible(named, identities_of(clips), f"job {job.name}")
+    require_meant(job, identities_of(clips))

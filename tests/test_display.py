@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from emodask.display import Reporter, progress, show_summary
+from emodask.evaluation.folds import EvaluationProgress
 from emodask.extraction import ExtractSummary, Progress
 
 
@@ -34,6 +35,21 @@ def test_without_a_terminal_plain_lines_say_rate_and_time_left(clock):
         "extract: 0/36, starting",
         "failed 01-03-01-01-01-01: [b] why",
         "extract: 12/36, 1.2 clips/s, 1 failed, 0:20 left",
+    ]
+
+
+def test_a_long_search_says_how_many_trials_are_done_and_left(clock):
+    out = io.StringIO()
+    reporter = Reporter(Console(file=out, width=80))
+    with reporter.bars("evaluate folds"):
+        reporter.folds(EvaluationProgress("fold", 0, 24))
+        reporter.folds(EvaluationProgress("fold", 0, 24, "", 0, 600))
+        clock[0] += 10
+        reporter.folds(EvaluationProgress("fold", 1, 24, "", 60, 600))
+    assert out.getvalue().splitlines() == [
+        "evaluate folds: 0/24",
+        "search parameters: 0/600, 0 of 24 folds",
+        "search parameters: 60/600, 1 of 24 folds, 1:30 left",
     ]
 
 

@@ -133,7 +133,7 @@ def test_where_the_table_lies_changes_no_byte_and_its_numbers_do(tmp_path, csv):
     assert str(tmp_path).encode() not in b"".join(stored(store).values())
     assert first.digest == second.digest
     write(csv, change=lambda clip, row: [*row[:2], row[2] + (clip == CLIPS[7])])
-    with pytest.raises(StoreError, match=r"other settings .* features\.action_units\.content"):
+    with pytest.raises(StoreError, match="table action_units has other numbers for the store's"):
         extracted(tmp_path, csv)
     third, _ = extracted(tmp_path, csv, name="u.zarr")
     assert third.digest != first.digest
@@ -147,6 +147,29 @@ def test_rows_of_no_clip_are_counted_and_change_nothing(tmp_path, csv, voices):
     assert (first.total, again.computed, first.digest) == (12, 0, again.digest)
     summary, _ = extracted(tmp_path, write(csv), JOB, voices, name="other.zarr")
     assert (summary.total, summary.extra) == (len(SPOKEN), {"action_units": 12})
+
+
+def test_a_clip_that_a_table_adds_to_a_store_is_named(tmp_path, csv):
+    _, store = extracted(tmp_path, csv)
+    before = stored(store)
+    write(csv, [*CLIPS, "01-05-01-02-01-03"])
+    with pytest.raises(StoreError, match=r"not in the store \(such as 01-05-01-02-01-03\)"):
+        extracted(tmp_path, csv)
+    assert stored(store) == before
+
+
+def test_a_table_may_name_clips_of_tess(tmp_path):
+    csv = tmp_path / "tess.csv"
+    csv.write_text("clip,AU1\nTESS/OAF_Fear/OAF_back_fear.wav,1\nYAF_dog_ps,2\nOA_bite_sad,3\n")
+    summary, store = extracted(tmp_path, csv)
+    assert summary.done == 3
+    found = open_store(store)
+    assert dict(zip(found.clip_id.values, found.actor.values.tolist(), strict=True)) == {
+        "OAF_back_fear": 101,
+        "OAF_bite_sad": 101,
+        "YAF_dog_ps": 102,
+    }
+    assert set(found.corpus.values) == {"tess"}
 
 
 def test_running_again_computes_nothing_and_retrying_keeps_the_bytes(tmp_path, csv, monkeypatch):
@@ -186,7 +209,7 @@ def test_a_clip_without_a_row_is_incomplete_and_serves_models_without_the_table(
     job = as_extracted(parse_job(BOTH), address)
     assert len(usable_clips(job, address, ["voice"])) == 6
     assert len(usable_clips(job, address, ["logistic"])) == 4
-    with pytest.raises(StoreError, match=r"features\.action_units\.content"):
+    with pytest.raises(StoreError, match="or rows for those that had none"):
         extracted(tmp_path, write(csv), BOTH, voices, retry_failed=True)
 
 
@@ -264,9 +287,9 @@ def test_two_tables_have_dimensions_of_their_own_and_a_clip_may_lack_one(tmp_pat
             JOB,
             f"clip,AU1\n{CLIPS[0]},1\nmystery,2\n",
             SourceError,
-            "'mystery' is not a RAVDESS name",
+            r"'mystery' is no name of RAVDESS .* or TESS",
         ),
-        (JOB, "clip,AU1\n01-03-01-01-01-77,1\n", SourceError, "is not a RAVDESS name"),
+        (JOB, "clip,AU1\n01-03-01-01-01-77,1\n", SourceError, "01-77' is no name of RAVDESS"),
         (JOB, f"clip,AU1\n01-08-01-01-01-01,1\n{CLIPS[0]},x\n", SourceError, "line 3: column AU1"),
         (BOTH, "clip,AU1\n01-03-01-01-01-24,1\n", SourceError, "none of its 1 rows is of one of"),
         (

@@ -110,5 +110,13 @@ def fit(
     pin_threads()
     reporter = make_reporter(log_json)
     reporter.started("fit", store=store)
-    fitted = fit(job, store, bundle, model=model, storage_options=storage_options(storage_option))
+    with reporter.bars("fit"):
+        fitted = fit(
+            job,
+            store,
+            bundle,
+            model=model,
+            storage_options=storage_options(storage_option),
+            on_progress=reporter.folds,
+        )
     reporter.fitted(fitted, bundle)

@@ -58,6 +58,9 @@ class Tasks(Generic[Item, Result]):
         None computes one item after another in this process.
     items : iterable
         May be a generator, however long.
+    shared : callable, optional
+        Of an item: a future of the cluster, or any value in this process, that the function takes
+        as its second argument. Many items may share one; a worker fetches it once.
 
     Raises
     ------
@@ -68,11 +71,13 @@ class Tasks(Generic[Item, Result]):
 
     def __init__(
         self,
-        function: Callable[[Item], Result],
+        function: Callable[..., Result],
         client: Client | None,
         items: Iterable[Item] = (),
+        shared: Callable[[Item], Any] | None = None,
     ) -> None:
         self._function = function
+        self._shared = shared
         self._client = client
         self._waiting = iter(items)
         self._next: deque[Item] = deque()
@@ -118,11 +123,17 @@ class Tasks(Generic[Item, Result]):
         from dask.utils import funcname
 
         name = f"{funcname(self._function)}-{uuid4().hex}"
-        graph: dict[Any, Any] = {
-            (name, i): (partial(_partition, self._function, item),) for i, item in enumerate(items)
-        }
+        graph: dict[Any, Any] = {(name, i): self._task(item) for i, item in enumerate(items)}
         parts: list[Any] = dask.bag.Bag(graph, name, len(items)).to_delayed(optimize_graph=False)
         return parts
+
+    def _task(self, item: Item) -> tuple[Any, ...]:
+        work = partial(_partition, self._function, item)
+        if self._shared is None:
+            return (work,)
+        shared = self._shared(item)
+        # Dask puts its value in the place of a future, and leaves anything else alone in a partial.
+        return (partial(work, shared),) if self._client is None else (work, shared)
 
     def _in_this_process(self) -> Iterator[tuple[Item, Result | Exception]]:
         import dask
@@ -239,8 +250,8 @@ class Tasks(Generic[Item, Result]):
         return alone_since
 
 
-def _partition(function: Callable[[Item], Result], item: Item) -> list[Result]:
-    return [function(item)]
+def _partition(function: Callable[..., Result], item: Item, *shared: Any) -> list[Result]:
+    return [function(item, *shared)]
 
 
 def _gone(client: Client) -> ClusterError:

@@ -110,7 +110,10 @@ class EventReporter:
 
     def folds(self, progress: EvaluationProgress) -> None:
         """Take the news of a fold, or of a block of a pass over a feature."""
-        if progress.stage == "fold":
+        if progress.all_trials:
+            folds = {"folds_done": progress.done, "folds": progress.total}
+            self._progress("search.progress", progress.trials, progress.all_trials, **folds)
+        elif progress.stage == "fold":
             self._progress("evaluate.fold", progress.done, progress.total)
         elif progress.done:
             self._progress(

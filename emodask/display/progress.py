@@ -124,9 +124,13 @@ class Reporter:
 
     def folds(self, progress: EvaluationProgress) -> None:
         """Take the news of a fold, or of a block of a pass over a feature."""
-        if progress.done == 0:
+        if progress.done == 0 and not progress.trials:
             self.began = time.monotonic()
-        if progress.stage == "fold" and progress.total:
+        if progress.all_trials:
+            # One fold may search for hours: its trials say how far it is, and how long it takes.
+            note = f"{progress.done} of {progress.total} folds" if progress.total > 1 else ""
+            self._advance("search parameters", progress.trials, progress.all_trials, note)
+        elif progress.stage == "fold" and progress.total:
             self._advance("evaluate folds", progress.done, progress.total, "")
         elif progress.total > 1 and progress.done:
             # One of several passes: where each takes moments, a line for each says nothing.

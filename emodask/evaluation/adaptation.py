@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from emodask.evaluation.controls import CONTROL
 from emodask.job import Job
 from emodask.models.fitted import Matrices
 
@@ -21,10 +22,15 @@ ADAPTED_MEANING = (
 """What a speaker-adapted row is, in words for its reader."""
 
 
+def variants(job: Job) -> tuple[str, ...]:
+    """What names of a report's rows end with: nothing, and what else a job asks for."""
+    asked = {ADAPTED: job.evaluation.speaker_adapted, CONTROL: job.evaluation.permuted}
+    return ("", *(suffix for suffix, wanted in asked.items() if wanted))
+
+
 def row_names(job: Job) -> tuple[str, ...]:
-    """Names of a report's rows: the models of a job and, if it asks so, each speaker-adapted."""
-    suffixes = ("", ADAPTED) if job.evaluation.speaker_adapted else ("",)
-    return tuple(name + suffix for suffix in suffixes for name in job.models)
+    """Names of a report's rows: a job's models, each also speaker-adapted or as a control."""
+    return tuple(name + suffix for suffix in variants(job) for name in job.models)
 
 
 def standardised_by_actor(matrices: Matrices, actors: npt.NDArray[Any]) -> Matrices:

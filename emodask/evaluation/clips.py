@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from emodask.emotions import CODES
 from emodask.errors import EvaluationError, StoreError
 from emodask.evaluation.identities import Codes, Identities
+from emodask.evaluation.protocols import require_emotions, require_possible
 from emodask.job import Job, digest, parse_job
 from emodask.models.system import features_used, model_features
 from emodask.sources.catalogue import Clip
@@ -170,6 +172,34 @@ def named_protocols(job: Job) -> tuple[str, ...]:
     """Protocols that a job names; none of those that it has by default, which may be impossible."""
     named = "protocols" in job.evaluation.model_fields_set
     return job.evaluation.protocols if named else ()
+
+
+def named_emotions(job: Job) -> tuple[str, ...]:
+    """Emotions that a job names; none of those that it has by default, which need not be there."""
+    named = "emotions" in job.data.model_fields_set
+    return job.data.emotions if named else ()
+
+
+def require_meant(named: Job, clips: Identities) -> None:
+    """Refuse a job that names emotions or protocols which clips do not allow, before any work.
+
+    What a job has by default adapts to the clips there are.
+
+    Parameters
+    ----------
+    named : Job
+        As it was read, before its defaults were written out.
+    clips : Identities
+        All clips of the sources, or of a store.
+
+    Raises
+    ------
+    JobError, ProtocolError
+    """
+    where, emotions = f"job {named.name}", named_emotions(named)
+    require_emotions(emotions, clips, where)
+    codes = [CODES[name] for name in emotions]
+    require_possible(named_protocols(named), clips, where, codes)
 
 
 def stored_identities(address: StoreAddress) -> Identities:

@@ -27,24 +27,20 @@ from emodask.evaluation.clip_media import with_media
 from emodask.evaluation.clips import (
     Clips,
     as_extracted,
-    named_protocols,
+    require_meant,
     restricting_note,
     stored_identities,
     usable_clips,
 )
+from emodask.evaluation.controls import CONTROL, CONTROL_MEANING
 from emodask.evaluation.directions import by_fold, fold_sentences
-from emodask.evaluation.folds import (
-    EvaluationProgress,
-    FoldTask,
-    Prediction,
-    ReducedFolds,
-    run_folds,
-)
+from emodask.evaluation.folds import EvaluationProgress, Prediction, ReducedFolds, run_folds
 from emodask.evaluation.identical import identical_notes
 from emodask.evaluation.outcome import Outcome, describe, leakages
-from emodask.evaluation.protocols import PROTOCOLS, Split, require_possible, split
+from emodask.evaluation.protocols import PROTOCOLS, Split, split
 from emodask.evaluation.reductions import describe_reductions
 from emodask.evaluation.report import write_report
+from emodask.evaluation.sides import FoldTask, seed_of
 from emodask.evaluation.sounds import sounds_of_mistakes
 from emodask.evaluation.timings import evaluation_times, extraction_times
 from emodask.job import Job, digest, load_job
@@ -124,7 +120,7 @@ def evaluate(
     Raises
     ------
     JobError
-        If the job has no model of a name.
+        If the job has no model of a name, or names an emotion that no clip of the store shows.
     StoreError, EvaluationError
         ProtocolError if the job names a protocol that no clips of the store would allow.
     """
@@ -132,11 +128,10 @@ def evaluate(
     job = with_models(load_job(job), models)
     check_installed(job)
     address = StoreAddress.of(store, storage_options)
-    named = named_protocols(job)  # before the job is parsed again, with its defaults written out
-    job = as_extracted(job, address)
+    named, job = job, as_extracted(job, address)
     clips = usable_clips(job, address)
-    require_possible(named, stored_identities(address), f"job {job.name}")
-    seed = job.seed if job.evaluation.seed is None else job.evaluation.seed
+    require_meant(named, stored_identities(address))
+    seed = seed_of(job)
     splits: dict[str, Split] = {}
     refused: dict[str, str] = {}
     for name in job.evaluation.protocols:
@@ -234,18 +229,21 @@ def _metrics(
             )
             entry["models"][model] = describe(outcomes[name, model], seed)
             entry["models"][model] |= searched([(part.fold, part.chosen) for part in parts])
-            features = model_features(job, model.removesuffix(ADAPTED))
+            features = model_features(job, model.removesuffix(ADAPTED).removesuffix(CONTROL))
             entry["models"][model]["features"] = list(features)
             if model.endswith(ADAPTED):
                 entry["models"][model]["adaptation"] = ADAPTED_MEANING
+            if model.endswith(CONTROL):
+                entry["models"][model]["refitted"] = CONTROL_MEANING
             if about.by_fold:
                 folds = by_fold(clips, parts, emotions, seed)
                 entry["models"][model]["folds"] = folds
-                entry["notes"] += fold_sentences(model, folds)
+                if not model.endswith(CONTROL):
+                    entry["notes"] += fold_sentences(model, folds)
     failed = failures(open_group(address))
     return {
         "protocols": protocols,
-        "leakage": leakages(outcomes, seed),
+        "leakage": leakages({k: v for k, v in outcomes.items() if CONTROL not in k[1]}, seed),
         "job": job.settings(),
         "digest": digest(job.settings()),
         "command": command_line(),

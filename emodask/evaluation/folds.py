@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,16 @@ import numpy.typing as npt
 
 from emodask.cluster import current_client, run_bag, single_threaded
 from emodask.errors import EmodaskError, EvaluationError
-from emodask.evaluation.adaptation import ADAPTED, standardised_by_actor
+from emodask.evaluation.adaptation import variants
 from emodask.evaluation.clips import Clips
 from emodask.evaluation.passes import StoredRows
+from emodask.evaluation.searches import Part, Searched, run_searched
+from emodask.evaluation.sides import FoldTask, Sides, training_labels
 from emodask.job import Job
-from emodask.models.fitted import Fitted, Matrices
+from emodask.models.fitted import Fitted
 from emodask.models.learning import fit_model
-from emodask.models.system import features_used, make_reducer, transform_each
+from emodask.models.system import features_used, make_reducer, model_features, transform_each
+from emodask.models.trials import searches_of
 from emodask.store import StoreAddress
 
 if TYPE_CHECKING:
@@ -31,25 +34,19 @@ _MOST_FOLDS_PER_READ = 4
 _SETS_PER_THREAD = 2
 
 
-@dataclass(frozen=True, eq=False)
-class FoldTask:
-    """One fold of one protocol; rows are places in the store."""
-
-    protocol: str
-    fold: str
-    train: npt.NDArray[np.intp]
-    test: npt.NDArray[np.intp]
-    labels: npt.NDArray[np.int64]
-
-
 @dataclass(frozen=True)
 class EvaluationProgress:
-    """How far one stage of an evaluation is: ``fold``, or ``reduction`` of a feature."""
+    """How far one stage of an evaluation is: ``fold``, or ``reduction`` of a feature.
+
+    Of folds whose models are searched, ``trials`` of ``all_trials`` say how far the searches are.
+    """
 
     stage: str
     done: int
     total: int
     feature: str = ""
+    trials: int = 0
+    all_trials: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +82,7 @@ class ReducedFolds:
 
 
 @dataclass(frozen=True, eq=False)
-class _FittedFold:
+class FittedFold:
     """A fold, its reductions by feature, and the actors of its rows on both sides."""
 
     task: FoldTask
@@ -135,24 +132,48 @@ def run_folds(
     client = client or current_client()
     tell = on_progress or (lambda progress: None)
     fitted, refused = _fit_reductions(job, address, clips, tasks, client, tell, on_reduced)
-    sets = _sets(fitted, sum(client.nthreads().values()) if client is not None else 1)
     predictions: list[Prediction] = []
     done = 0
     tell(EvaluationProgress("fold", 0, len(fitted)))
+
+    def tell_of_trials(trials: int, all_trials: int) -> None:
+        tell(EvaluationProgress("fold", done, len(fitted), "", trials, all_trials))
+
+    if any(model.search for model in job.models.values()):
+        parts = {id(fold): _parts(job, fold) for fold in fitted}
+        outcomes = run_searched(
+            job,
+            fitted,
+            partial(_reduce_one, job, address),
+            partial(_predict_sides, job),
+            lambda fold: parts[id(fold)],
+            client,
+            tell_of_trials,
+        )
+    else:
+        outcomes = _in_sets(job, address, fitted, client)
+    for fold, outcome in outcomes:
+        if isinstance(outcome, EvaluationError):
+            refused[fold.task.protocol] = f"fold {fold.task.fold}: {outcome}"
+        else:
+            predictions += outcome
+        done += 1
+        tell(EvaluationProgress("fold", done, len(fitted)))
+    return predictions, refused
+
+
+def _in_sets(
+    job: Job, address: StoreAddress, fitted: Sequence[FittedFold], client: Client | None
+) -> Iterator[tuple[FittedFold, list[Prediction] | EvaluationError]]:
+    """What models say in each fold, a few folds a task."""
+    sets = _sets(fitted, sum(client.nthreads().values()) if client is not None else 1)
     for folds, outcomes in run_bag(partial(predict_folds, job, address), sets, client):
         if isinstance(outcomes, EmodaskError):
             raise outcomes
         if isinstance(outcomes, Exception):
             names = ", ".join(f"{fold.task.protocol} {fold.task.fold}" for fold in folds)
             raise EvaluationError(f"{names}: {type(outcomes).__name__}: {outcomes}") from outcomes
-        for fold, outcome in zip(folds, outcomes, strict=True):
-            if isinstance(outcome, EvaluationError):
-                refused[fold.task.protocol] = f"fold {fold.task.fold}: {outcome}"
-            else:
-                predictions += outcome
-        done += len(folds)
-        tell(EvaluationProgress("fold", done, len(fitted)))
-    return predictions, refused
+        yield from zip(folds, outcomes, strict=True)
 
 
 def _tell_of_pass(
@@ -175,10 +196,10 @@ def _fit_reductions(
     client: Client | None,
     tell: Callable[[EvaluationProgress], None],
     on_reduced: Callable[[ReducedFolds], None] | None,
-) -> tuple[list[_FittedFold], dict[str, str]]:
+) -> tuple[list[FittedFold], dict[str, str]]:
     """Fit all folds' reductions together; where that fails, protocol by protocol."""
 
-    def fit(chosen: Sequence[FoldTask]) -> list[_FittedFold]:
+    def fit(chosen: Sequence[FoldTask]) -> list[FittedFold]:
         subsets = [np.searchsorted(clips.rows, task.train) for task in chosen]
         by_feature = {}
         for name in features_used(job):
@@ -191,7 +212,7 @@ def _fit_reductions(
                 seconds = time.monotonic() - began
                 on_reduced(ReducedFolds(name, chosen, by_feature[name], len(passes), seconds))
         return [
-            _FittedFold(
+            FittedFold(
                 task,
                 {name: fits[index] for name, fits in by_feature.items()},
                 clips.actor[subsets[index]],
@@ -206,7 +227,7 @@ def _fit_reductions(
         return fit(tasks), {}
     except EvaluationError:
         pass
-    fitted: list[_FittedFold] = []
+    fitted: list[FittedFold] = []
     refused: dict[str, str] = {}
     for protocol in dict.fromkeys(task.protocol for task in tasks):
         try:
@@ -216,61 +237,92 @@ def _fit_reductions(
     return fitted, refused
 
 
-def _sets(folds: Sequence[_FittedFold], threads: int) -> list[tuple[_FittedFold, ...]]:
+def _sets(folds: Sequence[FittedFold], threads: int) -> list[tuple[FittedFold, ...]]:
     """Folds that one task reduces in one read: the fewer, the more threads there are to feed."""
     size = max(1, min(_MOST_FOLDS_PER_READ, len(folds) // (_SETS_PER_THREAD * threads)))
     return [tuple(folds[start : start + size]) for start in range(0, len(folds), size)]
 
 
 def predict_folds(
-    job: Job, address: StoreAddress, folds: Sequence[_FittedFold]
+    job: Job, address: StoreAddress, folds: Sequence[FittedFold]
 ) -> list[list[Prediction] | EvaluationError]:
     """Reduce the clips of a few folds in one read, fit and predict each; what a task runs."""
+    return [_predict_sides(job, sides) for sides in reduce_folds(job, address, folds)]
+
+
+def reduce_folds(
+    job: Job,
+    address: StoreAddress,
+    folds: Sequence[FittedFold],
+    features: Sequence[str] | None = None,
+) -> list[Sides]:
+    """Reduce the clips of a few folds in one read; by default all features that the job uses."""
     rows = np.unique(np.concatenate([part for f in folds for part in (f.task.train, f.task.test)]))
+    reduced: list[dict[str, npt.NDArray[np.float32]]] = [{} for _ in folds]
     with single_threaded():
-        reduced: list[dict[str, npt.NDArray[np.float32]]] = [{} for _ in folds]
-        for name in features_used(job):
+        for name in features or features_used(job):
             data = StoredRows.of(address, name, rows)
             found = transform_each([fold.reducers[name] for fold in folds], data)
             for of_fold, matrix in zip(reduced, found, strict=True):
                 of_fold[name] = matrix
-        return [
-            _predicted(job, fold, rows, matrices)
-            for fold, matrices in zip(folds, reduced, strict=True)
-        ]
+    sides = []
+    for fold, matrices in zip(folds, reduced, strict=True):
+        train, test = (np.searchsorted(rows, side) for side in (fold.task.train, fold.task.test))
+        known = {name: matrix[train] for name, matrix in matrices.items()}
+        unseen = {name: matrix[test] for name, matrix in matrices.items()}
+        sides.append(Sides(fold.task, known, unseen, fold.train_actors, fold.test_actors))
+    return sides
 
 
-def _predicted(
-    job: Job, fold: _FittedFold, rows: npt.NDArray[np.intp], matrices: Matrices
+def _reduce_one(
+    job: Job, address: StoreAddress, fold: FittedFold, features: Sequence[str] | None = None
+) -> Sides:
+    (sides,) = reduce_folds(job, address, [fold], features)
+    return sides
+
+
+def _parts(job: Job, fold: FittedFold) -> dict[str, Part]:
+    """The training side as each variant of the models learns from it."""
+    return {
+        variant: Part(
+            training_labels(job, fold.task, fold.train_actors, variant), fold.train_actors
+        )
+        for variant in variants(job)
+    }
+
+
+def _predict_sides(
+    job: Job, sides: Sides, searched: Mapping[str, Searched] | None = None
 ) -> list[Prediction] | EvaluationError:
-    train, test = (np.searchsorted(rows, side) for side in (fold.task.train, fold.task.test))
-    known = {name: matrix[train] for name, matrix in matrices.items()}
-    unseen = {name: matrix[test] for name, matrix in matrices.items()}
+    """What every model of a job says of the test side, each fitted once on the training side."""
     try:
-        predictions = _predict_models(job, fold, known, unseen)
-        if job.evaluation.speaker_adapted:
-            own_known = standardised_by_actor(known, fold.train_actors)
-            own_unseen = standardised_by_actor(unseen, fold.test_actors)
-            predictions += _predict_models(job, fold, own_known, own_unseen, ADAPTED)
-        return predictions
+        with single_threaded():
+            return [
+                prediction
+                for variant in variants(job)
+                for prediction in _predict_models(
+                    job, sides, variant, (searched or {}).get(variant)
+                )
+            ]
     except EvaluationError as error:
         return error
 
 
 def _predict_models(
-    job: Job, fold: _FittedFold, known: Matrices, unseen: Matrices, suffix: str = ""
+    job: Job, sides: Sides, variant: str, searched: Searched | None
 ) -> list[Prediction]:
-    """What every model of a job says of the test side, each fitted once on the training side."""
-    task, fitted = fold.task, dict[str, Fitted]()
+    task, fitted = sides.task, dict[str, Fitted]()
+    known, unseen = sides.training(variant), sides.testing(variant)
+    labels = training_labels(job, task, sides.train_actors, variant)
     predictions = []
     for name in job.models:
         began = time.perf_counter()
-        model = fit_model(job, name, known, task.labels, fold.train_actors, fitted)
+        model = fit_model(job, name, known, labels, sides.train_actors, fitted, searched)
         predictions.append(
             Prediction(
                 task.protocol,
                 task.fold,
-                name + suffix,
+                name + variant,
                 task.test,
                 model.predict(unseen),
                 model.predict_proba(unseen),
@@ -279,3 +331,45 @@ def _predict_models(
             )
         )
     return predictions
+
+
+def search_all(
+    job: Job,
+    address: StoreAddress,
+    clips: Clips,
+    model: str,
+    reducers: dict[str, TensorReducer],
+    client: Client | None = None,
+    on_progress: Callable[[EvaluationProgress], None] | None = None,
+) -> Searched:
+    """What the searches of one model choose when it is fitted on all clips; nothing without any.
+
+    Raises
+    ------
+    EvaluationError
+        If a model cannot be fitted.
+    """
+    if not searches_of(job, [model], clips.actor):
+        return {}
+    task = FoldTask("fit", "all clips", clips.rows, clips.rows[:0], clips.emotion)
+    fold = FittedFold(task, reducers, clips.actor, clips.actor[:0])
+    plain = {"": Part(clips.emotion, clips.actor)}
+    tell = on_progress or (lambda progress: None)
+    reduce = partial(_reduce_one, job, address, features=model_features(job, model))
+    ((_, found),) = run_searched(
+        job,
+        [fold],
+        reduce,
+        _what_was_chosen,
+        lambda fold: plain,
+        client,
+        lambda trials, total: tell(EvaluationProgress("fit", 0, 1, "", trials, total)),
+        [model],
+    )
+    if isinstance(found, EvaluationError):
+        raise found
+    return found
+
+
+def _what_was_chosen(sides: Sides, searched: Mapping[str, Searched]) -> Searched:
+    return searched[""]

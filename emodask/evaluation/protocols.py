@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from emodask.emotions import EMOTIONS, emotion_name
+from emodask.emotions import CODES, EMOTIONS, emotion_name
 from emodask.errors import EvaluationError, JobError, ProtocolError
 from emodask.evaluation.assignments import (
     EMOBOX_6,
@@ -248,8 +248,14 @@ def split(name: str, clips: Identities, seed: int = 0) -> Split:
     return Split(protocol, tuple(folds), tuple(notes))
 
 
-def require_possible(names: Iterable[str], clips: Identities, where: str) -> None:
+def require_possible(
+    names: Iterable[str], clips: Identities, where: str, emotions: Sequence[int] = ()
+) -> None:
     """Refuse protocols that clips do not allow, before anything is computed for them.
+
+    Of the emotions that a job names, each fold need not train all: a note says which it lacks. But
+    one that no fold of a speaker-independent protocol trains among those that test it could never
+    be recognised there, whatever is computed.
 
     Parameters
     ----------
@@ -259,6 +265,8 @@ def require_possible(names: Iterable[str], clips: Identities, where: str) -> Non
         All clips that sources or a store hold.
     where : str
         What names the protocols, for the message.
+    emotions : sequence of int
+        Codes that the job names.
 
     Raises
     ------
@@ -268,11 +276,59 @@ def require_possible(names: Iterable[str], clips: Identities, where: str) -> Non
     reasons = []
     for name in names:
         try:
-            split(name, clips)
+            folds = split(name, clips).folds
         except EvaluationError as error:
             reasons.append(str(error))
+            continue
+        if PROTOCOLS[name].speaker_independent:
+            reasons += _never_learnt(name, folds, clips, emotions)
     if reasons:
         raise ProtocolError(
             f"{where}: {'; '.join(reasons)}. Pass the sources that it needs, or take it out of "
             "evaluation.protocols"
+        )
+
+
+def _never_learnt(
+    name: str, folds: Iterable[Fold], clips: Identities, emotions: Sequence[int]
+) -> list[str]:
+    """Of some emotions, those that every fold which tests them lacks on its training side."""
+    reasons = []
+    for emotion in emotions:
+        shown = clips.emotion == emotion
+        testing = [fold for fold in folds if shown[fold.test].any()]
+        if testing and not any(shown[fold.train].any() for fold in testing):
+            people = actor_ranges(np.unique(clips.actor[shown & (clips.actor > 0)]))
+            reasons.append(
+                f"protocol {name!r} never trains {_label_name(emotion)} where it is tested: its "
+                f"{int(shown.sum())} clip(s) are of actors {people}. Add clips of it by others, or "
+                "take it out of data.emotions"
+            )
+    return reasons
+
+
+def require_emotions(names: Iterable[str], clips: Identities, where: str) -> None:
+    """Refuse a job that names an emotion which no clip shows.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Emotions that the job names.
+    clips : Identities
+        All clips that sources or a store hold.
+    where : str
+        What names the emotions, for the message.
+
+    Raises
+    ------
+    JobError
+    """
+    shown = set(clips.emotion.tolist())
+    absent = [name for name in names if CODES[name] not in shown]
+    if absent:
+        there = ", ".join(name for name, code in CODES.items() if code in shown)
+        raise JobError(
+            f"{where}: data.emotions names {', '.join(absent)}, which none of the {len(clips)} "
+            f"clip(s) shows; there are {there or 'none of known emotion'}. Take out of "
+            "data.emotions what is not there, or pass sources that have clips of it"
         )

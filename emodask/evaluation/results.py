@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from emodask.evaluation.adaptation import ADAPTED
+from emodask.evaluation.controls import CONTROL
 from emodask.evaluation.protocols import PROTOCOLS
-
-CONTROL = "+permuted"
-"""Ends the names of controls, fitted on labels permuted within each actor: chance is expected."""
 
 Interval = tuple[float, float]
 

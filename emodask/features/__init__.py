@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from emodask.errors import JobError, UsageError
+from emodask.nearest import meant
 from emodask.sources.names import Modality
 
 
@@ -91,7 +92,10 @@ def family(name: str) -> Family:
         If there is no folder for the kernels that Numba compiles: each process would compile anew.
     """
     if name not in family_names():
-        raise JobError(f"unknown feature family {name!r}; there are {', '.join(family_names())}")
+        known = family_names()
+        raise JobError(
+            f"unknown feature family {name!r}; there are {', '.join(known)}{meant(name, known)}"
+        )
     try:
         found: Family = importlib.import_module(f"{__name__}.{name}").FAMILY
     except RuntimeError as error:

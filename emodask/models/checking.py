@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from emodask.errors import JobError
 from emodask.models.classifiers import CLASSIFIERS, make_classifier
+from emodask.nearest import meant
 
 if TYPE_CHECKING:
     from emodask.job import Job, Model
@@ -42,8 +43,11 @@ def check_models(models: Mapping[str, Model], where: str) -> None:
 
 def _check_classifier(model: Model, place: str) -> None:
     if model.kind not in CLASSIFIERS:
-        known = ", ".join((*CLASSIFIERS, FUSION))
-        raise JobError(f"{place}.kind: no classifier {model.kind!r}; there are {known}")
+        known = (*CLASSIFIERS, FUSION)
+        raise JobError(
+            f"{place}.kind: no classifier {model.kind!r}; there are {', '.join(known)}"
+            f"{meant(model.kind, known)}"
+        )
     for key, given in (("members", model.members), ("rule", model.rule)):
         if given:
             raise JobError(
@@ -86,7 +90,10 @@ def _check_fusion(name: str, models: Mapping[str, Model], place: str) -> None:
         raise JobError(f"{place}.members: a fusion joins at least two models, each named once")
     for member in model.members:
         if member not in models:
-            raise JobError(f"{place}.members: no model {member!r}; there are {', '.join(models)}")
+            raise JobError(
+                f"{place}.members: no model {member!r}; there are {', '.join(models)}"
+                f"{meant(member, models)}"
+            )
     path = _way_back(name, models, (name,))
     if path:
         raise JobError(f"{place}.members: a fusion of itself: {' of '.join(path)}")

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from emodask.errors import JobError
 from emodask.models.fusion import LEAST
+from emodask.nearest import meant
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,10 @@ def make_classifier(kind: str, parameters: Mapping[str, Any], seed: int = 0) -> 
     chosen = {**dict(entry.defaults), **parameters}
     unknown = [key for key in parameters if key not in known]
     if unknown:
-        raise JobError(f"{kind} has no parameter {unknown[0]!r}; it has {', '.join(sorted(known))}")
+        raise JobError(
+            f"{kind} has no parameter {unknown[0]!r}; it has {', '.join(sorted(known))}"
+            f"{meant(unknown[0], known)}"
+        )
     if "random_state" in known:
         chosen.setdefault("random_state", seed)
     return make(**{k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()})

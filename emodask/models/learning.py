@@ -18,11 +18,14 @@ from emodask.models.classifiers import decision_scores, make_classifier
 from emodask.models.fitted import Fitted, FittedFusion, FittedModel, Matrices
 from emodask.models.fusion import LEARNT, learn_weights
 from emodask.models.inner_folds import inner_folds
-from emodask.models.search import best_parameters
+from emodask.models.search import Parameters, best_parameters
 from emodask.models.system import model_features
 from emodask.models.temperature import Temperature, learn_temperature
 
 Labels = npt.NDArray[np.int16]
+
+SearchKey = tuple[str, tuple[int, ...]]
+"""A search of a job: the model's name, and the inner folds that its training part lies in."""
 
 
 def fit_model(
@@ -32,6 +35,8 @@ def fit_model(
     labels: Sequence[int] | npt.NDArray[Any],
     actors: Sequence[int] | npt.NDArray[Any],
     fitted: dict[str, Fitted] | None = None,
+    searched: Mapping[SearchKey, Parameters] | None = None,
+    part: tuple[int, ...] = (),
 ) -> Fitted:
     """Fit one model of a job on reduced features.
 
@@ -47,6 +52,10 @@ def fit_model(
         Inner folds, of models that need them, never cut through one.
     fitted : dict, optional
         Models of the same rows by name: those in it are not fitted again, those fitted join it.
+    searched : mapping, optional
+        What searches have chosen already; others are done here.
+    part : tuple of int
+        The inner folds whose training sides these rows are; none for those of a whole fold.
 
     Raises
     ------
@@ -54,7 +63,7 @@ def fit_model(
         If there are fewer than two emotions to tell apart, the classifier cannot be fitted, or
         inner folds need more actors.
     """
-    fitted = {} if fitted is None else fitted
+    fitted, searched = {} if fitted is None else fitted, searched or {}
     if model in fitted:
         return fitted[model]
     codes, people = np.asarray(labels, np.int16), np.asarray(actors)
@@ -64,26 +73,32 @@ def fit_model(
             "to tell apart"
         )
     if job.models[model].kind == FUSION:
-        fitted[model] = _fit_fusion(job, model, matrices, codes, people, fitted)
+        fitted[model] = _fit_fusion(job, model, matrices, codes, people, fitted, searched, part)
     else:
-        fitted[model] = _fit_classifier(job, model, matrices, codes, people)
+        chosen = searched.get((model, part))
+        if chosen is None and job.models[model].search:
+            chosen = _searched(job, model, matrices, codes, people)
+        fitted[model] = _fit_classifier(job, model, matrices, codes, people, chosen or {})
     return fitted[model]
 
 
 def _fit_classifier(
-    job: Job, model: str, matrices: Matrices, labels: Labels, actors: npt.NDArray[Any]
+    job: Job,
+    model: str,
+    matrices: Matrices,
+    labels: Labels,
+    actors: npt.NDArray[Any],
+    chosen: Parameters,
 ) -> FittedModel:
     settings = job.models[model]
-    fitted = FittedModel(model_features(job, model), job.data.emotion_codes, None)
-    X = fitted.join(matrices)
-    chosen = _searched(job, model, X, labels, actors) if settings.search else {}
-    parameters = {**settings.parameters, **chosen}
+    fitted = FittedModel(model_features(job, model), job.data.emotion_codes, None, chosen=chosen)
+    X, parameters = fitted.join(matrices), {**settings.parameters, **chosen}
     estimator = _estimator(job, model, parameters, len(labels))
     temperature = None
     if settings.calibrate:
         temperature = _temperature(job, model, parameters, X, labels, actors)
     _fit(estimator, model, X, labels)
-    return replace(fitted, estimator=estimator, temperature=temperature, chosen=chosen)
+    return replace(fitted, estimator=estimator, temperature=temperature)
 
 
 def _estimator(job: Job, model: str, parameters: Mapping[str, Any], n_clips: int) -> Any:
@@ -105,31 +120,62 @@ def _fit(estimator: Any, model: str, X: npt.NDArray[np.float32], labels: Labels)
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:
             estimator.fit(X, labels)
-        except ValueError as error:
+        except (ValueError, NotImplementedError) as error:
             raise EvaluationError(f"model {model}: {str(error).splitlines()[0]}") from error
 
 
 def _searched(
-    job: Job, model: str, X: npt.NDArray[np.float32], labels: Labels, actors: npt.NDArray[Any]
+    job: Job, model: str, matrices: Matrices, labels: Labels, actors: npt.NDArray[Any]
 ) -> dict[str, Any]:
     """The parameters with the best UAR on actors of the training side that were left out."""
-    from sklearn.metrics import recall_score
-
-    settings = job.models[model]
     folds = inner_folds(actors, model)
 
-    def uar(parameters: Mapping[str, Any]) -> float:
-        predicted = np.empty_like(labels)
-        for train, held_out in folds:
-            chosen = {**settings.parameters, **parameters}
-            estimator = _estimator(job, model, chosen, len(train))
-            _fit(estimator, model, X[train], labels[train])
-            predicted[held_out] = estimator.predict(X[held_out])
-        shown = np.unique(labels)
-        return float(recall_score(labels, predicted, labels=shown, average="macro"))
+    def score(parameters: Parameters) -> float:
+        said = [try_parameters(job, model, matrices, labels, parameters, *fold) for fold in folds]
+        return trial_uar(labels, [held_out for _, held_out in folds], said)
 
-    assert settings.search is not None
-    return best_parameters(settings.search, uar, job.seed)
+    search = job.models[model].search
+    assert search is not None
+    return best_parameters(search, score, job.seed)
+
+
+def try_parameters(
+    job: Job,
+    model: str,
+    matrices: Matrices,
+    labels: Labels,
+    parameters: Parameters,
+    train: npt.NDArray[np.intp],
+    held_out: npt.NDArray[np.intp],
+) -> Labels:
+    """What a model with these parameters, fitted on some rows, says of others.
+
+    Raises
+    ------
+    EvaluationError
+        If it cannot be fitted; naming the parameters.
+    """
+    settings = job.models[model]
+    X = np.concatenate([matrices[name] for name in model_features(job, model)], axis=1)
+    try:
+        estimator = _estimator(job, model, {**settings.parameters, **parameters}, len(train))
+        _fit(estimator, model, X[train], labels[train])
+    except EvaluationError as error:
+        tried = ", ".join(f"{name} = {value!r}" for name, value in parameters.items())
+        raise EvaluationError(f"{error} (its search tried {tried})") from error
+    return np.asarray(estimator.predict(X[held_out]), np.int16)
+
+
+def trial_uar(
+    labels: Labels, held_out: Sequence[npt.NDArray[np.intp]], said: Sequence[Labels]
+) -> float:
+    """UAR over all held-out rows of what :func:`try_parameters` said of them."""
+    from sklearn.metrics import recall_score
+
+    predicted = np.empty_like(labels)
+    for rows, verdicts in zip(held_out, said, strict=True):
+        predicted[rows] = verdicts
+    return float(recall_score(labels, predicted, labels=np.unique(labels), average="macro"))
 
 
 def _temperature(
@@ -163,32 +209,50 @@ def _fit_fusion(
     labels: Labels,
     actors: npt.NDArray[Any],
     fitted: dict[str, Fitted],
+    searched: Mapping[SearchKey, Parameters],
+    part: tuple[int, ...],
 ) -> FittedFusion:
     settings = job.models[model]
     rule = settings.rule or "mean"
     members = {
-        name: fit_model(job, name, matrices, labels, actors, fitted) for name in settings.members
+        name: fit_model(job, name, matrices, labels, actors, fitted, searched, part)
+        for name in settings.members
     }
     weights = None
     if rule in LEARNT:
-        said = _said_of_strangers(job, model, matrices, labels, actors)
+        said = _said_of_strangers(job, model, matrices, labels, actors, searched, part)
         columns = np.searchsorted(job.data.emotion_codes, labels)
         weights = learn_weights(said, columns, rule, inner_folds(actors, model))
     return FittedFusion(model_features(job, model), job.data.emotion_codes, rule, members, weights)
 
 
 def _said_of_strangers(
-    job: Job, model: str, matrices: Matrices, labels: Labels, actors: npt.NDArray[Any]
+    job: Job,
+    model: str,
+    matrices: Matrices,
+    labels: Labels,
+    actors: npt.NDArray[Any],
+    searched: Mapping[SearchKey, Parameters],
+    part: tuple[int, ...],
 ) -> npt.NDArray[np.float64]:
     """What each member says of clips of actors it was not fitted on, (members, n, classes)."""
     members = job.models[model].members
     said = np.zeros((len(members), len(labels), len(job.data.emotion_codes)))
-    for train, held_out in inner_folds(actors, model):
+    for number, (train, held_out) in enumerate(inner_folds(actors, model)):
         known = {name: matrix[train] for name, matrix in matrices.items()}
         unknown = {name: matrix[held_out] for name, matrix in matrices.items()}
         shared: dict[str, Fitted] = {}
         for place, member in enumerate(members):
-            found = fit_model(job, member, known, labels[train], actors[train], shared)
+            found = fit_model(
+                job,
+                member,
+                known,
+                labels[train],
+                actors[train],
+                shared,
+                searched,
+                (*part, number),
+            )
             said[place, held_out] = found.predict_proba(unknown)
     return said
 

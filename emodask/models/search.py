@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
+Parameters = Mapping[str, Any]
+"""A classifier's parameters by name."""
+
 Values = Annotated[tuple[Any, ...], Field(min_length=1)]
 
 
@@ -87,16 +90,14 @@ def best_parameters(
     >>> best_parameters(search, lambda p: -abs(p["C"] - 2.4), seed=0)
     {'C': 2.5, 'gamma': 1}
     """
-    return _best(_second_stage(search, _best(_first_stage(search, seed), score)), score)
+    first = first_stage(search, seed)
+    best = first[0] if len(first) == 1 else max(first, key=score)
+    second = second_stage(search, best)
+    return second[0] if len(second) == 1 else max(second, key=score)
 
 
-def _best(
-    candidates: list[dict[str, Any]], score: Callable[[Mapping[str, Any]], float]
-) -> dict[str, Any]:
-    return candidates[0] if len(candidates) == 1 else max(candidates, key=score)
-
-
-def _first_stage(search: Search, seed: int) -> list[dict[str, Any]]:
+def first_stage(search: Search, seed: int) -> list[dict[str, Any]]:
+    """The parameters to try first; one set of them needs no trial."""
     from sklearn.model_selection import ParameterGrid, ParameterSampler
 
     if search.draws is None:
@@ -114,7 +115,8 @@ def _first_stage(search: Search, seed: int) -> list[dict[str, Any]]:
     ]
 
 
-def _second_stage(search: Search, best: dict[str, Any]) -> list[dict[str, Any]]:
+def second_stage(search: Search, best: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The parameters to try around the best of the first stage; one set of them needs no trial."""
     from sklearn.model_selection import ParameterGrid
 
     around = ParameterGrid({name: list(values) for name, values in search.grid.items()})

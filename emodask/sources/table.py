@@ -57,19 +57,19 @@ class Table:
         return self.rows.get(clip_key(clip_id)) if found is None else found
 
 
-def ravdess_name(text: str) -> NamedClip | None:
-    """What a clip's name says, with the modality or without, as a file's name or bare.
+def clip_named(text: str) -> NamedClip | None:
+    """What a clip's name says in a known corpus, as a file's name or bare.
 
     Examples
     --------
-    >>> {ravdess_name(t).clip_id for t in ("01-01-06-01-02-01-12", "01-06-01-02-01-12")}
+    >>> {clip_named(t).clip_id for t in ("01-01-06-01-02-01-12", "01-06-01-02-01-12")}
     {'01-06-01-02-01-12'}
+    >>> clip_named("YAF_dog_ps").corpus
+    'tess'
     """
     for name in (text, f"{text}.mp4", f"{text}.wav", f"03-{text}.wav"):
         with contextlib.suppress(NameRejected):
-            named, _ = read_name(name)
-            if named.corpus == "ravdess":
-                return named
+            return read_name(name)[0]
     return None
 
 
@@ -83,7 +83,7 @@ def clip_key(text: str) -> str:
     """
     text = text.strip()
     path = PureWindowsPath(text)  # which splits at / and \\ alike
-    name = ravdess_name(path.name)
+    name = clip_named(path.name)
     if name is not None:
         return name.clip_id
     return path.stem if path.suffix.lower() in _MEDIA else text

@@ -55,7 +55,8 @@ def prepare(
     if found is None:
         create(address, _skeleton(job, clips, attributes))
         found = existing(address) or {}
-    if found.get("digest") != attributes["digest"]:
+    tables = _other_numbers(found.get("job"), attributes["job"])
+    if found.get("digest") != attributes["digest"] and not tables:
         differing = ", ".join(_differences(found.get("job"), attributes["job"]))
         raise StoreError(
             f"{address}: written under other settings (digest {found.get('digest')}, this job's is "
@@ -63,15 +64,18 @@ def prepare(
         )
     group = open_group(address, "r+")
     if found.get("identity") == attributes["identity"]:
+        _refuse_other_numbers(address, tables)
         return group
     stored = [str(name) for name in strings(group, "clip_id")]
     given = [clip.clip_id for clip in clips]
     if stored != given:
-        missing, new = set(stored) - set(given), set(given) - set(stored)
+        missing, new = sorted(set(stored) - set(given)), sorted(set(given) - set(stored))
+        first = f" (such as {(new or missing)[0]})"
         raise StoreError(
             f"{address}: holds {len(stored)} clips and the sources {len(given)}: {len(missing)} of "
-            f"the store's are not in the sources, {len(new)} of the sources' not in the store. "
-            "Pass the same sources as before, or use another store"
+            f"the store's are not in the sources, {len(new)} of the sources' not in the store"
+            f"{first}. A store's clips are fixed: pass the same sources and tables as before, or "
+            "use another store"
         )
     relabelled = list(_relabelled(group, clips))
     if relabelled:
@@ -79,7 +83,31 @@ def prepare(
             f"{address}: its labels differ from the sources' in {len(relabelled)} places, such as "
             f"{relabelled[0]}. Use another store for other labels"
         )
+    _refuse_other_numbers(address, tables)
     return group
+
+
+def _other_numbers(stored: Any, given: dict[str, Any]) -> list[str]:
+    """Names of the tables whose numbers are all that two jobs differ in."""
+    features = stored.get("features", {}) if isinstance(stored, dict) else {}
+    names = [
+        name
+        for name, settings in given["features"].items()
+        if settings.get("content") != features.get(name, {}).get("content")
+    ]
+    same = {name: {**given["features"][name], "content": None} for name in names}
+    there = {name: {**features.get(name, {}), "content": None} for name in names}
+    alike = {**given, "features": {**given["features"], **same}}
+    return names if alike == {**(stored or {}), "features": {**features, **there}} else []
+
+
+def _refuse_other_numbers(address: StoreAddress, tables: Sequence[str]) -> None:
+    if tables:
+        raise StoreError(
+            f"{address}: table {' and '.join(tables)} has other numbers for the store's clips than "
+            "when the store was written, or rows for those that had none; rows of other clips do "
+            "not matter. Pass the table as it was, or use another store"
+        )
 
 
 def _relabelled(group: zarr.Group, clips: Sequence[Clip]) -> Iterator[str]:

@@ -11,6 +11,7 @@ import tomllib
 from fnmatch import fnmatch
 
 import emodask
+from emodask.job import load_job, shipped_jobs
 from tests.deploy.commands import DEPLOY, ROOT, assert_known_options, check, tool
 
 DOCKERFILE = DEPLOY / "image" / "Dockerfile"
@@ -46,6 +47,18 @@ def test_it_installs_extras_and_a_version_that_exist_as_a_user_without_rights():
     order = [instruction for instruction, _ in instructions()]
     assert found["USER"] == "1000:1000"
     assert order.index("USER") < order.index("CMD")
+
+
+def test_it_installs_what_every_job_and_kind_of_table_needs():
+    from emodask.models.classifiers import CLASSIFIERS
+
+    found = dict(instructions())
+    extras = set(found["ARG"].partition("=")[2].split(","))
+    jobs = [load_job(path) for path in shipped_jobs().values()]
+    kinds = {model.kind for job in jobs for model in job.models.values()}
+    needed = {CLASSIFIERS[kind].package for kind in kinds & CLASSIFIERS.keys()} - {""}
+    assert needed
+    assert needed | {"parquet"} <= extras
 
 
 def test_workers_get_one_thread_each():

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emodask.evaluation import folds
+from emodask.evaluation import sides as module
 from emodask.evaluation.adaptation import ADAPTED_MEANING, standardised_by_actor
 from emodask.evaluation.clips import usable_clips
 from emodask.evaluation.evaluate import evaluate
@@ -80,13 +80,13 @@ def test_no_statistic_of_the_training_side_touches_a_tested_actor(
     wrecked = StoreAddress.of(tmp_path / "wrecked.zarr")
     open_group(wrecked, "r+")["spline"][task.test[0] : task.test[-1] + 1] = 1e6
     sides = []
-    real = folds.standardised_by_actor
+    real = module.standardised_by_actor
 
     def spy(matrices, actors):
         sides.append((set(actors.tolist()), real(matrices, actors)["spline"]))
         return real(matrices, actors)
 
-    monkeypatch.setattr(folds, "standardised_by_actor", spy)
+    monkeypatch.setattr(module, "standardised_by_actor", spy)
     run_folds(job, small_store, clips, [task])
     run_folds(job, wrecked, clips, [task])
     assert [people for people, _ in sides] == [{1, 3}, {2}] * 2
@@ -105,12 +105,12 @@ def test_where_an_actor_is_on_both_sides_each_side_has_its_own_statistics(
         "within-actor", "f", clips.rows[first], clips.rows[~first], clips.emotion[first]
     )
     seen = []
-    real = folds.standardised_by_actor
+    real = module.standardised_by_actor
 
     def spy(matrices, actors):
         seen.append((len(actors), set(actors.tolist())))
         return real(matrices, actors)
 
-    monkeypatch.setattr(folds, "standardised_by_actor", spy)
+    monkeypatch.setattr(module, "standardised_by_actor", spy)
     run_folds(job, small_store, clips, [task])
     assert seen == [(12, {1, 2, 3})] * 2

@@ -7,16 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from emodask import pipeline
 from emodask.errors import ProtocolError
 from emodask.evaluation.assignments import Fold
-from emodask.evaluation.clips import Clips, usable_clips
+from emodask.evaluation.clips import Clips, named_protocols, usable_clips
 from emodask.evaluation.evaluate import evaluate
 from emodask.evaluation.identical import identical_notes
 from emodask.evaluation.identities import Identities
 from emodask.evaluation.results import rows
 from emodask.extraction import extract
-from emodask.job import load_job, parse_job
+from emodask.job import Job, load_job, parse_job
 from emodask.pipeline import run
 from emodask.sources.synth import clip_bytes, synthesize
 from emodask.store import StoreAddress
@@ -60,10 +59,15 @@ def small(name: str, **models) -> dict:
     return {**settings, "models": models or quick, "reductions": reductions}
 
 
+def of_three(settings: dict) -> Job:
+    """The job on the emotions of these clips: it names others, without which it is refused."""
+    return parse_job({**settings, "data": {**settings["data"], "emotions": list(EMOTIONS)}})
+
+
 @pytest.fixture(scope="module")
 def result(corpora, tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
-    return run("two-corpora", f"{corpora}/*.zip", out), out
+    return run(of_three(load_job("two-corpora").settings()), f"{corpora}/*.zip", out), out
 
 
 def test_the_job_of_two_corpora_holds_all_speakers_out_and_crosses_both_ways(result):
@@ -110,7 +114,7 @@ def test_identical_clips_on_both_sides_of_a_fold_are_said_to_be(result):
     clips = Clips(
         rows=range(3),
         clip_id=usable_clips(
-            load_job("two-corpora"), StoreAddress.of(result[1] / "store.zarr")
+            of_three(load_job("two-corpora").settings()), StoreAddress.of(result[1] / "store.zarr")
         ).clip_id[:3],
         identities=Identities.of([1, 1, 2], [3, 4, 5]),
         counts={},
@@ -164,20 +168,21 @@ def test_a_protocol_that_the_sources_do_not_allow_is_refused_before_any_work(
         raise AssertionError("work has begun")
 
     monkeypatch.setattr("emodask.extraction.extract_clips", never)
+    job = of_three(load_job("two-corpora").settings())
     with pytest.raises(ProtocolError, match=r"job two-corpora: .*'cross-corpus' needs") as error:
-        run("two-corpora", f"{corpora}/TESS.zip", tmp_path / "out")
+        run(job, f"{corpora}/TESS.zip", tmp_path / "out")
     assert "there is tess alone, in 12 clips" in str(error.value)
     assert "take it out of evaluation.protocols" in str(error.value)
     assert error.value.exit_code == 2
     assert not (tmp_path / "out" / "store.zarr").exists()
     settings = {**small("two-corpora"), "evaluation": {}}
-    assert pipeline.named_protocols(parse_job(settings)) == ()
+    assert named_protocols(parse_job(settings)) == ()
 
 
 def test_a_store_that_does_not_allow_a_protocol_is_refused_before_any_fold(
     corpora, tmp_path, monkeypatch
 ):
-    job = parse_job(small("two-corpora"))
+    job = of_three(small("two-corpora"))
     extract(job, f"{corpora}/TESS.zip", tmp_path / "s.zarr")
 
     def never(*arguments, **options):

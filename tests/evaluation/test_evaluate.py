@@ -15,7 +15,8 @@ from emodask.errors import EvaluationError, JobError, StoreError
 from emodask.evaluation import folds
 from emodask.evaluation.clips import usable_clips
 from emodask.evaluation.evaluate import evaluate
-from emodask.evaluation.folds import FoldTask, run_folds
+from emodask.evaluation.folds import run_folds
+from emodask.evaluation.sides import FoldTask
 from emodask.extraction import extract
 from emodask.job import parse_job
 from emodask.models.bundle import load_bundle

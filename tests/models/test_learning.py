@@ -145,9 +145,9 @@ def test_weights_are_chosen_on_actors_that_the_members_did_not_meet(reduced, mon
     fits = []
     real = learning._fit_classifier
 
-    def spy(job, model, matrices, labels, actors):
+    def spy(job, model, matrices, labels, actors, chosen):
         fits.append(set(actors.tolist()))
-        return real(job, model, matrices, labels, actors)
+        return real(job, model, matrices, labels, actors, chosen)
 
     monkeypatch.setattr(learning, "_fit_classifier", spy)
     known = reduced.of(reduced.actors != 6)
