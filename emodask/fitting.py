@@ -16,7 +16,13 @@ from emodask.job import Job, load_job
 from emodask.models.bundle import Bundle, save_bundle
 from emodask.models.checking import check_installed
 from emodask.models.learning import fit_model
-from emodask.models.system import fit_reducers, model_features, reduce
+from emodask.models.system import (
+    augmented_features,
+    fit_reducers,
+    model_features,
+    transform_each,
+    transform_variants,
+)
 from emodask.sources.location import StorageOptions
 from emodask.store import StoreAddress
 
@@ -76,7 +82,14 @@ def fit(
     }
     with single_threaded():
         reducers = fit_reducers(job, arrays)
-        fitted = fit_model(job, name, reduce(reducers, arrays), clips.emotion, clips.actor)
+        augmented = augmented_features(job, [name])
+        matrices = {
+            feature: transform_variants([reducers[feature]], rows)[0]
+            if feature in augmented
+            else transform_each([reducers[feature]], rows)[0]
+            for feature, rows in arrays.items()
+        }
+        fitted = fit_model(job, name, matrices, clips.emotion, clips.actor)
     counts = Counter(emotion_name(int(code)) for code in clips.emotion)
     about = {
         "trained_on": {

@@ -14,7 +14,7 @@ from emodask.clip_tables import Tables, with_rows
 from emodask.emotions import emotion_name
 from emodask.errors import BundleError, EmodaskError, SourceError, UsageError
 from emodask.models.bundle import Bundle, load_bundle
-from emodask.models.system import reduce
+from emodask.models.system import reduce, without_variants
 from emodask.sources.catalogue import Clip, MediaFile, scan
 from emodask.sources.location import Location, StorageOptions, expand, redact
 from emodask.sources.names import NameRejected, parse_name
@@ -183,6 +183,7 @@ def _single(location: Location, suffix: str) -> tuple[str, MediaFile]:
 def _verdict(bundle: Bundle, clip: Clip) -> Verdict:
     files: list[str] = []
     features: dict[str, Any] = {}
+    job = without_variants(bundle.job)
     try:
         for modality in bundle.modalities:
             media = clip.media_for(modality)
@@ -194,7 +195,7 @@ def _verdict(bundle: Bundle, clip: Clip) -> Verdict:
                 )
             if str(media) not in files:
                 files.append(str(media))
-            found, _ = features_of_bytes(bundle.job, clip.clip_id, modality, media.read())
+            found, _ = features_of_bytes(job, clip.clip_id, modality, media.read())
             features.update(found)
         for name, row in clip.tables:
             features[name] = table_feature(bundle.job, clip.clip_id, name, row)

@@ -16,9 +16,16 @@ from emodask.evaluation.adaptation import ADAPTED, standardised_by_actor
 from emodask.evaluation.clips import Clips
 from emodask.evaluation.passes import StoredRows
 from emodask.job import Job
+from emodask.models.augmenting import originals
 from emodask.models.fitted import Fitted, Matrices
 from emodask.models.learning import fit_model
-from emodask.models.system import features_used, make_reducer, transform_each
+from emodask.models.system import (
+    augmented_features,
+    features_used,
+    make_reducer,
+    transform_each,
+    transform_variants,
+)
 from emodask.store import StoreAddress
 
 if TYPE_CHECKING:
@@ -111,7 +118,9 @@ def run_folds(
     client = client or current_client()
     tell = on_progress or (lambda progress: None)
     fitted, refused = _fit_reductions(job, address, clips, tasks, client, tell)
-    sets = _sets(fitted, sum(client.nthreads().values()) if client is not None else 1)
+    held = [1 + len(job.features[name].variants) for name in augmented_features(job)]
+    threads = sum(client.nthreads().values()) if client is not None else 1
+    sets = _sets(fitted, max(held, default=1), threads)
     predictions: list[Prediction] = []
     done = 0
     tell(EvaluationProgress("fold", 0, len(fitted)))
@@ -180,9 +189,13 @@ def _fit_reductions(
     return fitted, refused
 
 
-def _sets(folds: Sequence[_FittedFold], threads: int) -> list[tuple[_FittedFold, ...]]:
-    """Folds that one task reduces in one read: the fewer, the more threads there are to feed."""
-    size = max(1, min(_MOST_FOLDS_PER_READ, len(folds) // (_SETS_PER_THREAD * threads)))
+def _sets(folds: Sequence[_FittedFold], count: int, threads: int) -> list[tuple[_FittedFold, ...]]:
+    """Folds that one task reduces in one read: the fewer, the more threads there are to feed.
+
+    And the fewer, the more variants of each clip, `count` with the clip itself, they hold.
+    """
+    most = _MOST_FOLDS_PER_READ // count
+    size = max(1, min(most, len(folds) // (_SETS_PER_THREAD * threads)))
     return [tuple(folds[start : start + size]) for start in range(0, len(folds), size)]
 
 
@@ -195,7 +208,13 @@ def predict_folds(
         reduced: list[dict[str, npt.NDArray[np.float32]]] = [{} for _ in folds]
         for name in features_used(job):
             data = StoredRows.of(address, name, rows)
-            found = transform_each([fold.reducers[name] for fold in folds], data)
+            reducers = [fold.reducers[name] for fold in folds]
+            with_variants = name in augmented_features(job)
+            found = (
+                transform_variants(reducers, data)
+                if with_variants
+                else transform_each(reducers, data)
+            )
             for of_fold, matrix in zip(reduced, found, strict=True):
                 of_fold[name] = matrix
         return [
@@ -209,7 +228,7 @@ def _predicted(
 ) -> list[Prediction] | EvaluationError:
     train, test = (np.searchsorted(rows, side) for side in (fold.task.train, fold.task.test))
     known = {name: matrix[train] for name, matrix in matrices.items()}
-    unseen = {name: matrix[test] for name, matrix in matrices.items()}
+    unseen = {name: matrix[test] for name, matrix in originals(matrices).items()}
     try:
         predictions = _predict_models(job, fold, known, unseen)
         if job.evaluation.speaker_adapted:
