@@ -40,8 +40,8 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# openSMILE is licensed for research: it goes into an environment of its own, for this alone, and
-# where it cannot be installed its row is left out.
+# openSMILE is licensed for research. It is measured in an environment of its own; where it cannot be
+# installed its row is left out.
 bench: $(READY)
 	@test -x $(OPENSMILE)/bin/python || { $(PYTHON) -m venv $(OPENSMILE) && \
 		$(OPENSMILE)/bin/python -m pip install --quiet --disable-pip-version-check opensmile; } || \

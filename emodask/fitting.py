@@ -25,7 +25,13 @@ from emodask.job import Job, load_job
 from emodask.models.bundle import Bundle, save_bundle
 from emodask.models.checking import check_installed
 from emodask.models.learning import fit_model
-from emodask.models.system import fit_reducers, model_features, reduce
+from emodask.models.system import (
+    augmented_features,
+    fit_reducers,
+    model_features,
+    transform_each,
+    transform_variants,
+)
 from emodask.sources.location import StorageOptions
 from emodask.store import StoreAddress
 
@@ -93,7 +99,13 @@ def fit(
     with single_threaded():
         reducers = fit_reducers(job, arrays)
         searched = search_all(job, address, clips, name, reducers, client, on_progress)
-        reduced = reduce(reducers, arrays)
+        augmented = augmented_features(job, [name])
+        reduced = {
+            feature: transform_variants([reducers[feature]], rows)[0]
+            if feature in augmented
+            else transform_each([reducers[feature]], rows)[0]
+            for feature, rows in arrays.items()
+        }
         fitted = fit_model(job, name, reduced, clips.emotion, clips.actor, searched=searched)
         adapted = None
         if job.evaluation.speaker_adapted:

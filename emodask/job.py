@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, 
 
 from emodask.emotions import CODES, EMOTIONS
 from emodask.errors import JobError
-from emodask.features import FamilySettings, family
+from emodask.features import VARIANT, FamilySettings, family
 from emodask.models.search import Search
 from emodask.nearest import meant
 from emodask.sources.addresses import is_url
@@ -68,6 +68,17 @@ class Feature(_Settings):
     kind: str
     settings: FamilySettings
 
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Variants of each clip that the array holds beside the clip itself."""
+        return tuple(getattr(self.settings, "variants", ()))
+
+    @property
+    def row_dims(self) -> dict[str, int]:
+        """Dimensions of what a model reads of a clip: all but that of variants."""
+        dims = family(self.kind).dims(self.settings)
+        return {dim: size for dim, size in dims.items() if dim != VARIANT}
+
 
 class Reduction(_Settings):
     """Partial Tucker of one feature array, on named dimensions."""
@@ -96,6 +107,7 @@ class Model(_Settings):
     parameters: dict[str, Any] = {}
     scale: StrictBool = False
     calibrate: StrictBool = False
+    augment: StrictBool = False
     search: Search | None = None
     members: tuple[str, ...] = ()
     rule: Literal["mean", "product", "weighted", "stacked"] | None = None
@@ -344,7 +356,7 @@ def _table_of(location: tuple[int | str, ...]) -> type[BaseModel]:
 
 def _check_references(job: Job, where: str) -> None:
     from emodask.evaluation.protocols import PROTOCOLS
-    from emodask.models.checking import check_models
+    from emodask.models.checking import check_models, check_variants
 
     taken = {dim for f in job.features.values() for dim in family(f.kind).dims(f.settings)}
     for name in job.features:
@@ -355,8 +367,7 @@ def _check_references(job: Job, where: str) -> None:
     for name, reduction in job.reductions.items():
         if name not in job.features:
             raise JobError(f"{where}: reductions.{name}: no such feature; {_have(job.features)}")
-        feature = job.features[name]
-        sizes = family(feature.kind).dims(feature.settings)
+        sizes = job.features[name].row_dims
         for dim, rank in zip(reduction.dims, reduction.ranks, strict=True):
             if dim not in sizes:
                 raise JobError(
@@ -376,6 +387,7 @@ def _check_references(job: Job, where: str) -> None:
                     f"{meant(feature_name, job.features)}"
                 )
     check_models(job.models, where)
+    check_variants(job, where)
     for protocol in job.evaluation.protocols:
         if protocol not in PROTOCOLS:
             raise JobError(

@@ -36,15 +36,17 @@ def row_names(job: Job) -> tuple[str, ...]:
 def standardised_by_actor(matrices: Matrices, actors: npt.NDArray[Any]) -> Matrices:
     """Standardise each column within the rows of each actor.
 
+    A variant of an actor's clips is taken for a person of its own: standardised by itself.
+
     Parameters
     ----------
-    matrices : mapping of str to ndarray, shape (n, p)
+    matrices : mapping of str to ndarray, shape (n, p) or (n, 1 + variants, p)
         Reduced features of one side of a fold.
     actors : ndarray, shape (n,)
 
     Returns
     -------
-    dict of str to ndarray of float32, shape (n, p)
+    dict of str to ndarray of float32, shaped as they are
         Mean 0 and deviation 1 in the rows of an actor; 0 where all of them are equal.
 
     Examples
@@ -63,7 +65,7 @@ def standardised_by_actor(matrices: Matrices, actors: npt.NDArray[Any]) -> Matri
             varies = deviation > np.finfo(np.float32).eps * np.abs(numbers).max(axis=0)
             centred = numbers - numbers.mean(axis=0)
             adapted[own] = np.divide(
-                centred, deviation, out=np.zeros_like(centred), where=varies[None, :]
+                centred, deviation, out=np.zeros_like(centred), where=varies[None]
             )
         result[name] = adapted
     return result

@@ -19,9 +19,17 @@ from emodask.evaluation.passes import StoredRows
 from emodask.evaluation.searches import Part, Searched, run_searched
 from emodask.evaluation.sides import FoldTask, Sides, training_labels
 from emodask.job import Job
+from emodask.models.augmenting import originals
 from emodask.models.fitted import Fitted
 from emodask.models.learning import fit_model
-from emodask.models.system import features_used, make_reducer, model_features, transform_each
+from emodask.models.system import (
+    augmented_features,
+    features_used,
+    make_reducer,
+    model_features,
+    transform_each,
+    transform_variants,
+)
 from emodask.models.trials import searches_of
 from emodask.store import StoreAddress
 
@@ -166,7 +174,9 @@ def _in_sets(
     job: Job, address: StoreAddress, fitted: Sequence[FittedFold], client: Client | None
 ) -> Iterator[tuple[FittedFold, list[Prediction] | EvaluationError]]:
     """What models say in each fold, a few folds a task."""
-    sets = _sets(fitted, sum(client.nthreads().values()) if client is not None else 1)
+    held = [1 + len(job.features[name].variants) for name in augmented_features(job)]
+    threads = sum(client.nthreads().values()) if client is not None else 1
+    sets = _sets(fitted, max(held, default=1), threads)
     for folds, outcomes in run_bag(partial(predict_folds, job, address), sets, client):
         if isinstance(outcomes, EmodaskError):
             raise outcomes
@@ -237,9 +247,13 @@ def _fit_reductions(
     return fitted, refused
 
 
-def _sets(folds: Sequence[FittedFold], threads: int) -> list[tuple[FittedFold, ...]]:
-    """Folds that one task reduces in one read: the fewer, the more threads there are to feed."""
-    size = max(1, min(_MOST_FOLDS_PER_READ, len(folds) // (_SETS_PER_THREAD * threads)))
+def _sets(folds: Sequence[FittedFold], count: int, threads: int) -> list[tuple[FittedFold, ...]]:
+    """Folds that one task reduces in one read: the fewer, the more threads there are to feed.
+
+    And the fewer, the more variants of each clip, ``count`` with the clip itself, they hold.
+    """
+    most = _MOST_FOLDS_PER_READ // count
+    size = max(1, min(most, len(folds) // (_SETS_PER_THREAD * threads)))
     return [tuple(folds[start : start + size]) for start in range(0, len(folds), size)]
 
 
@@ -262,14 +276,20 @@ def reduce_folds(
     with single_threaded():
         for name in features or features_used(job):
             data = StoredRows.of(address, name, rows)
-            found = transform_each([fold.reducers[name] for fold in folds], data)
+            reducers = [fold.reducers[name] for fold in folds]
+            with_variants = name in augmented_features(job)
+            found = (
+                transform_variants(reducers, data)
+                if with_variants
+                else transform_each(reducers, data)
+            )
             for of_fold, matrix in zip(reduced, found, strict=True):
                 of_fold[name] = matrix
     sides = []
     for fold, matrices in zip(folds, reduced, strict=True):
         train, test = (np.searchsorted(rows, side) for side in (fold.task.train, fold.task.test))
         known = {name: matrix[train] for name, matrix in matrices.items()}
-        unseen = {name: matrix[test] for name, matrix in matrices.items()}
+        unseen = {name: matrix[test] for name, matrix in originals(matrices).items()}
         sides.append(Sides(fold.task, known, unseen, fold.train_actors, fold.test_actors))
     return sides
 

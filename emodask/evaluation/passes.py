@@ -15,6 +15,7 @@ from zarr.buffer.cpu import NDBuffer
 
 from emodask.cluster import killed_its_workers, run_bag, single_threaded
 from emodask.errors import ClusterError, EmodaskError, EvaluationError, StoreError
+from emodask.features import VARIANT
 from emodask.scrubbing import clean_cause
 from emodask.sources.location import reason
 from emodask.store import StoreAddress, open_group, stored_array
@@ -48,6 +49,8 @@ class StoredRows:
     shape : tuple of int
         ``(n, d1, ..., dk)``
     dtype : dtype
+    variants : int
+        Variants of each clip that the array holds beside the clip itself; passes leave them out.
     client : distributed.Client or None
         Where passes run; None: in this process.
     on_block : callable or None
@@ -60,6 +63,7 @@ class StoredRows:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     chunk_rows: int
+    variants: int = 0
     client: Client | None = field(default=None, repr=False)
     on_block: Callable[[int, int], None] | None = field(default=None, repr=False)
 
@@ -80,12 +84,18 @@ class StoredRows:
             If there is no such store or array.
         """
         array = stored_array(open_group(address), name)
-        shape = (len(rows), *array.shape[1:])
-        return cls(address, name, rows, shape, array.dtype, _chunk_rows(array), client, on_block)
+        variants = array.shape[1] - 1 if _has_variants(array) else 0
+        shape = (len(rows), *array.shape[2 if variants else 1 :])
+        chunk_rows = _chunk_rows(array)
+        return cls(address, name, rows, shape, array.dtype, chunk_rows, variants, client, on_block)
 
     def chunks(self) -> Iterator[tuple[int, npt.NDArray[Any]]]:
         """First row and numbers of every chunk; they hold until the next is asked for."""
         return _read(self.address, self.name, _Block(0, self.rows, None))
+
+    def variant_chunks(self) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+        """As :meth:`chunks`, with the variants of each clip: (rows, 1 + variants, d1, ..., dk)."""
+        return _read(self.address, self.name, _Block(0, self.rows, None), with_variants=True)
 
     def reduce_chunks(
         self,
@@ -185,12 +195,18 @@ def _chunk_rows(array: zarr.Array[Any]) -> int:
     return int((array.shards or array.chunks)[0])
 
 
+def _has_variants(array: zarr.Array[Any]) -> bool:
+    names = getattr(array.metadata, "dimension_names", None) or ()
+    return names[1:2] == (VARIANT,)
+
+
 def _read(
-    address: StoreAddress, name: str, block: _Block
+    address: StoreAddress, name: str, block: _Block, with_variants: bool = False
 ) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     """First row and numbers of every chunk of a block, all read into one buffer."""
     array: zarr.Array[Any] = stored_array(open_group(address), name)
     size = _chunk_rows(array)
+    first_alone = _has_variants(array) and not with_variants
     chunk_of_row = block.rows // size
     buffer = np.empty((min(size, array.shape[0]), *array.shape[1:]), array.dtype)
     for number in np.unique(chunk_of_row):
@@ -210,6 +226,8 @@ def _read(
                 f"{address}/{name}: rows {start} to {start + len(chunk) - 1} cannot be decoded: "
                 f"{reason(error)}; 'emodask verify' finds every such row"
             ) from clean_cause(error)
+        if first_alone:
+            chunk = chunk[:, 0]
         wanted = block.rows[places] - start
         yield (
             block.first + int(places[0]),

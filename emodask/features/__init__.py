@@ -7,15 +7,18 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from emodask.errors import JobError, UsageError
 from emodask.nearest import meant
 from emodask.sources.names import Modality
+
+VARIANT = "variant"
+"""The dimension after ``clip`` of arrays that hold variants of each clip, the clip itself first."""
 
 
 class FamilySettings(BaseModel):
@@ -27,11 +30,24 @@ class FamilySettings(BaseModel):
         Type of the stored numbers. float16 rounds what was computed to 11 significant bits, so
         that a chunk takes half the memory and about half the bytes; training and prediction see
         the rounded numbers alike.
+    LATER : frozenset of str
+        Keys that stores from before them lack: written out where they differ from their defaults.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    LATER: ClassVar[frozenset[str]] = frozenset()
+
     precision: Literal["float32", "float16"] = "float32"
+
+    @model_serializer(mode="wrap")
+    def _written_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        return {
+            key: value
+            for key, value in handler(self).items()
+            if key not in self.LATER or getattr(self, key) != fields[key].default
+        }
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,9 @@ class Family:
         many decoded gray levels or samples; by default four times those that they take as float32.
     coords : callable, optional
         ``coords(settings)`` gives labels of dimensions: ``{dimension name: sequence of str}``.
+    alike : bool
+        Whether the numbers are of one order of magnitude, so that one mean can be taken from all of
+        them. Single precision would lose those that are far smaller than it.
     """
 
     modality: Modality | Literal["table"]
@@ -67,6 +86,7 @@ class Family:
     compute: Callable[[npt.NDArray[Any], Any, int], npt.NDArray[np.float32]]
     memory: Callable[[Any, int], int] = field(default=lambda settings, count: 16 * count)
     coords: Callable[[Any], Mapping[str, tuple[str, ...]]] = field(default=lambda settings: {})
+    alike: bool = True
 
 
 def family_names() -> tuple[str, ...]:

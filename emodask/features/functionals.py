@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import StrictBool
 
-from emodask.features import Family, FamilySettings
+from emodask.features import Family
+from emodask.features.audio.further_rows import VariantSettings, with_variants
 from emodask.features.audio.sound import checked
 from emodask.features.voice.curves import N_MFCC, SPECTRAL, VOICED, Curves, curves
+from emodask.features.voice.cycles import PERTURBATIONS, cycles, perturbation
 from emodask.features.voice.short_time import HOP_LENGTH, N_MELS, RATE, Doubles
 from emodask.features.voice.statistics import (
     FUNCTIONALS,
@@ -38,22 +42,37 @@ _DECILES = (10, 50, 90)
 _BYTES_A_SAMPLE = 400
 
 
-class Settings(FamilySettings):
-    """Keys of a job's ``[features.functionals]`` table: none of its own."""
+class Settings(VariantSettings):
+    """Keys of a job's ``[features.functionals]`` table.
+
+    Attributes
+    ----------
+    cycles : bool
+        Seven numbers more: jitter and shimmer from one cycle of the voice to the next.
+    """
+
+    LATER: ClassVar[frozenset[str]] = VariantSettings.LATER | {"cycles"}
+
+    cycles: StrictBool = False
 
 
-def voice_functionals(samples: npt.NDArray[np.floating]) -> dict[str, npt.NDArray[np.float64]]:
+def voice_functionals(
+    samples: npt.NDArray[np.floating], with_cycles: bool = False
+) -> dict[str, npt.NDArray[np.float64]]:
     """Statistics of a voice, by group.
 
     Parameters
     ----------
     samples : floating-point array, (n,)
         Mono, at 16 kHz, full scale 1.
+    with_cycles : bool
+        Whether the group ``cycles`` is wanted.
 
     Returns
     -------
     dict of str to float64 array
-        In a fixed order, each of a fixed length; :data:`NAMES` has a name for each number.
+        In a fixed order, each of a fixed length; :data:`NAMES` has a name for each number, and
+        :data:`CYCLE_NAMES` for those of ``cycles``, which come last.
 
     Raises
     ------
@@ -62,7 +81,8 @@ def voice_functionals(samples: npt.NDArray[np.floating]) -> dict[str, npt.NDArra
     """
     needed = round(SHORTEST * RATE)
     sound = checked(samples, RATE, needed, "functionals need some syllables")
-    speech = _speech(curves(sound))
+    whole = curves(sound)
+    speech = _speech(whole)
     energy = speech.spectral[:, SPECTRAL.index("energy")]
     active = energy > np.percentile(energy, 98) - _ACTIVE_LEVEL
     voiced = speech.voiced if speech.voiced.sum() >= _VOICED_AT_LEAST else active
@@ -79,7 +99,7 @@ def voice_functionals(samples: npt.NDArray[np.floating]) -> dict[str, npt.NDArra
         ],
         axis=1,
     )
-    return {
+    groups = {
         "active": functionals(speech.spectral[active]).ravel(),
         "active_mfcc": functionals(speech.mfcc[active]).ravel(),
         "active_delta": functionals(deltas[active]).ravel(),
@@ -102,6 +122,10 @@ def voice_functionals(samples: npt.NDArray[np.floating]) -> dict[str, npt.NDArra
         "contour_spectral": contour(speech.spectral[:, 2:], 10).ravel(),
         "contour_mel": contour(speech.mel.reshape(len(speech), -1, 2).mean(axis=2), 16).ravel(),
     }
+    if with_cycles:
+        found = cycles(sound.astype(np.float64), whole.frequency, whole.voiced)
+        groups["cycles"] = perturbation(found)
+    return groups
 
 
 def _speech(whole: Curves) -> Curves:
@@ -219,20 +243,28 @@ def _names() -> Iterator[str]:
 
 
 NAMES = tuple(_names())
+CYCLE_NAMES = tuple(f"cycles/{name}" for name in PERTURBATIONS)
 
 
 def _compute(
     samples: npt.NDArray[np.floating], settings: Settings, seed: int
 ) -> npt.NDArray[np.float32]:
-    return np.concatenate(list(voice_functionals(samples).values()), dtype=np.float32)
+    groups = voice_functionals(samples, settings.cycles)
+    return np.concatenate(list(groups.values()), dtype=np.float32)
 
 
-FAMILY = Family(
-    modality="audio",
-    settings=Settings,
-    dims=lambda settings: {"functional": len(NAMES)},
-    decode=lambda settings: {"rate": RATE},
-    compute=_compute,
-    memory=lambda settings, count: _BYTES_A_SAMPLE * count,
-    coords=lambda settings: {"functional": NAMES},
+def _numbers(settings: Settings) -> tuple[str, ...]:
+    return NAMES + CYCLE_NAMES if settings.cycles else NAMES
+
+
+FAMILY = with_variants(
+    Family(
+        modality="audio",
+        settings=Settings,
+        dims=lambda settings: {"functional": len(_numbers(settings))},
+        decode=lambda settings: {"rate": RATE},
+        compute=_compute,
+        memory=lambda settings, count: _BYTES_A_SAMPLE * count,
+        coords=lambda settings: {"functional": _numbers(settings)},
+    )
 )

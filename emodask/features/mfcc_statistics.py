@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from emodask.features import Family, FamilySettings
+from emodask.features import Family
 from emodask.features.audio.descriptors import N_MFCC, mfcc, rms
+from emodask.features.audio.further_rows import VariantSettings, with_variants
 from emodask.features.audio.sound import checked
 from emodask.features.audio.stft import HOP_LENGTH, magnitudes
 
@@ -29,7 +30,7 @@ NAMES = (
 _BYTES_A_SAMPLE = 30
 
 
-class Settings(FamilySettings):
+class Settings(VariantSettings):
     """Keys of a job's ``[features.mfcc_statistics]`` table.
 
     Attributes
@@ -86,12 +87,14 @@ def mfcc_statistics(samples: npt.NDArray[np.floating], rate: int) -> npt.NDArray
     return np.concatenate([*found, [rms(signal).mean()]], dtype=np.float32)
 
 
-FAMILY = Family(
-    modality="audio",
-    settings=Settings,
-    dims=lambda settings: {"statistic": len(NAMES)},
-    decode=lambda settings: {"rate": settings.rate},
-    compute=lambda samples, settings, seed: mfcc_statistics(samples, settings.rate),
-    memory=lambda settings, count: _BYTES_A_SAMPLE * count,
-    coords=lambda settings: {"statistic": NAMES},
+FAMILY = with_variants(
+    Family(
+        modality="audio",
+        settings=Settings,
+        dims=lambda settings: {"statistic": len(NAMES)},
+        decode=lambda settings: {"rate": settings.rate},
+        compute=lambda samples, settings, seed: mfcc_statistics(samples, settings.rate),
+        memory=lambda settings, count: _BYTES_A_SAMPLE * count,
+        coords=lambda settings: {"statistic": NAMES},
+    )
 )

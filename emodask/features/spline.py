@@ -7,9 +7,10 @@ import numpy.typing as npt
 from pydantic import Field
 
 from emodask.errors import UsageError
-from emodask.features import Family, FamilySettings
+from emodask.features import Family
 from emodask.features.audio.bspline import projector
 from emodask.features.audio.descriptors import CURVES, descriptors
+from emodask.features.audio.further_rows import VariantSettings, with_variants
 from emodask.features.audio.sound import checked
 from emodask.features.audio.stft import HOP_LENGTH
 from emodask.features.audio.variants import SPEEDS, VARIANTS, variants
@@ -21,7 +22,7 @@ NAMES = tuple(f"{variant}/{curve}" for variant in VARIANTS for curve in CURVES)
 _BYTES_A_SAMPLE = 160
 
 
-class Settings(FamilySettings):
+class Settings(VariantSettings):
     """Keys of a job's ``[features.spline]`` table.
 
     Attributes
@@ -38,7 +39,7 @@ class Settings(FamilySettings):
     Examples
     --------
     >>> Settings(knots=20)
-    Settings(precision='float32', rate=22050, knots=20, order=4, noise=0.005)
+    Settings(precision='float32', variants=(), rate=22050, knots=20, order=4, noise=0.005)
     """
 
     rate: int = Field(default=22050, gt=12_800, le=192_000)
@@ -129,12 +130,14 @@ def _compute(
     )
 
 
-FAMILY = Family(
-    modality="audio",
-    settings=Settings,
-    dims=lambda settings: {"basis": settings.coefficients, "feature": len(NAMES)},
-    decode=lambda settings: {"rate": settings.rate},
-    compute=_compute,
-    memory=lambda settings, count: _BYTES_A_SAMPLE * count,
-    coords=lambda settings: {"feature": NAMES},
+FAMILY = with_variants(
+    Family(
+        modality="audio",
+        settings=Settings,
+        dims=lambda settings: {"basis": settings.coefficients, "feature": len(NAMES)},
+        decode=lambda settings: {"rate": settings.rate},
+        compute=_compute,
+        memory=lambda settings, count: _BYTES_A_SAMPLE * count,
+        coords=lambda settings: {"feature": NAMES},
+    )
 )

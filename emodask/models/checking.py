@@ -74,6 +74,29 @@ def _check_parameters(kind: str, parameters: Mapping[str, Any], place: str) -> N
         raise JobError(f"{place}: {error}") from error
 
 
+def check_variants(job: Job, where: str) -> None:
+    """Refuse variants of clips that differ between features, and models that would find none.
+
+    Raises
+    ------
+    JobError
+    """
+    named = {name: feature.variants for name, feature in job.features.items() if feature.variants}
+    for name, variants in named.items():
+        first, expected = next(iter(named.items()))
+        if variants != expected:
+            raise JobError(
+                f"{where}: features.{name}.variants: {', '.join(variants)}; but those of {first} "
+                f"are {', '.join(expected)}. Give all features the same ones, in one order"
+            )
+    for name, model in job.models.items():
+        if model.augment and not named.keys() & set(model.features or job.features):
+            raise JobError(
+                f"{where}: models.{name}.augment: none of its features has variants; give one "
+                "some, such as variants = ['noise20', 'pitch+2']"
+            )
+
+
 def _check_fusion(name: str, models: Mapping[str, Model], place: str) -> None:
     model = models[name]
     settings: dict[str, Any] = {
@@ -81,6 +104,7 @@ def _check_fusion(name: str, models: Mapping[str, Model], place: str) -> None:
         "parameters": model.parameters,
         "scale": model.scale,
         "calibrate": model.calibrate,
+        "augment": model.augment,
         "search": model.search,
     }
     for key, given in settings.items():

@@ -14,7 +14,8 @@ from emodask.models.fusion import combine
 from emodask.models.temperature import Temperature
 
 Matrices = Mapping[str, npt.NDArray[np.float32]]
-"""Reduced features by name, each (n, p)."""
+"""Reduced features by name, each (n, p); on training sides (n, 1 + variants, p) where clips have
+variants to train on."""
 
 
 @dataclass(frozen=True)

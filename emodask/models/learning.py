@@ -13,6 +13,7 @@ import numpy.typing as npt
 from emodask.emotions import emotion_name
 from emodask.errors import EvaluationError
 from emodask.job import Job
+from emodask.models.augmenting import joined_variants, originals
 from emodask.models.checking import FUSION
 from emodask.models.classifiers import decision_scores, make_classifier
 from emodask.models.fitted import Fitted, FittedFusion, FittedModel, Matrices
@@ -45,7 +46,8 @@ def fit_model(
     job : Job
     model : str
         A key of ``job.models``.
-    matrices : mapping of str to ndarray, shape (n, p)
+    matrices : mapping of str to ndarray, shape (n, p) or (n, 1 + variants, p)
+        Models that do not train on variants take the first of each clip.
     labels : sequence of int, shape (n,)
         Emotion codes.
     actors : sequence of int, shape (n,)
@@ -92,25 +94,46 @@ def _fit_classifier(
 ) -> FittedModel:
     settings = job.models[model]
     fitted = FittedModel(model_features(job, model), job.data.emotion_codes, None, chosen=chosen)
-    X, parameters = fitted.join(matrices), {**settings.parameters, **chosen}
-    estimator = _estimator(job, model, parameters, len(labels))
+    parameters = {**settings.parameters, **chosen}
+    X, count = _rows(job, model, matrices)
+    estimator = _estimator(job, model, parameters, len(labels), count)
     temperature = None
     if settings.calibrate:
-        temperature = _temperature(job, model, parameters, X, labels, actors)
+        temperature = _temperature(job, model, parameters, X, labels, actors, count)
     _fit(estimator, model, X, labels)
+    if count > 1:
+        estimator = estimator.estimator_  # of clips alone
     return replace(fitted, estimator=estimator, temperature=temperature)
 
 
-def _estimator(job: Job, model: str, parameters: Mapping[str, Any], n_clips: int) -> Any:
-    """The unfitted classifier of a model, with parameters fit for the number of clips."""
-    settings = job.models[model]
-    estimator = make_classifier(settings.kind, _fitting(parameters, n_clips), job.seed)
-    if not settings.scale:
-        return estimator
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+def _rows(job: Job, model: str, matrices: Matrices) -> tuple[npt.NDArray[np.float32], int]:
+    """What a model is fitted on: a row for each clip, and how many variants are in it."""
+    features = model_features(job, model)
+    if job.models[model].augment:
+        return joined_variants(matrices, features)
+    clips = originals(matrices)
+    return np.concatenate([clips[name] for name in features], axis=1), 1
 
-    return make_pipeline(StandardScaler(), estimator)
+
+def _estimator(
+    job: Job, model: str, parameters: Mapping[str, Any], n_clips: int, count: int
+) -> Any:
+    """The unfitted classifier of a model, with parameters fit for the number of clips.
+
+    With a `count` above 1 a clip's row holds as many variants of it.
+    """
+    settings = job.models[model]
+    estimator = make_classifier(settings.kind, _fitting(parameters, n_clips * count), job.seed)
+    if settings.scale:
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        estimator = make_pipeline(StandardScaler(), estimator)
+    if count == 1:
+        return estimator
+    from emodask.models.fitted_on_variants import FittedOnVariants
+
+    return FittedOnVariants(estimator, count)
 
 
 def _fit(estimator: Any, model: str, X: npt.NDArray[np.float32], labels: Labels) -> None:
@@ -156,9 +179,10 @@ def try_parameters(
         If it cannot be fitted; naming the parameters.
     """
     settings = job.models[model]
-    X = np.concatenate([matrices[name] for name in model_features(job, model)], axis=1)
+    X, count = _rows(job, model, matrices)
     try:
-        estimator = _estimator(job, model, {**settings.parameters, **parameters}, len(train))
+        chosen = {**settings.parameters, **parameters}
+        estimator = _estimator(job, model, chosen, len(train), count)
         _fit(estimator, model, X[train], labels[train])
     except EvaluationError as error:
         tried = ", ".join(f"{name} = {value!r}" for name, value in parameters.items())
@@ -185,6 +209,7 @@ def _temperature(
     X: npt.NDArray[np.float32],
     labels: Labels,
     actors: npt.NDArray[Any],
+    count: int,
 ) -> Temperature:
     """The temperature of a classifier, from its scores of actors that it did not meet."""
     known = np.unique(labels)
@@ -196,7 +221,7 @@ def _temperature(
                 f"model {model}: cannot be calibrated: too few actors of the training side show "
                 f"{emotion_name(min(absent))}; leave calibrate out, or add clips"
             )
-        stranger = _estimator(job, model, parameters, len(train))
+        stranger = _estimator(job, model, parameters, len(train), count)
         _fit(stranger, model, X[train], labels[train])
         scores[held_out] = decision_scores(stranger, X[held_out])
     return learn_temperature(scores, np.searchsorted(known, labels))
@@ -240,7 +265,7 @@ def _said_of_strangers(
     said = np.zeros((len(members), len(labels), len(job.data.emotion_codes)))
     for number, (train, held_out) in enumerate(inner_folds(actors, model)):
         known = {name: matrix[train] for name, matrix in matrices.items()}
-        unknown = {name: matrix[held_out] for name, matrix in matrices.items()}
+        unknown = originals({name: matrix[held_out] for name, matrix in matrices.items()})
         shared: dict[str, Fitted] = {}
         for place, member in enumerate(members):
             found = fit_model(

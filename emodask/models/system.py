@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,21 @@ if TYPE_CHECKING:
 
 Arrays = Mapping[str, Any]
 """Feature arrays by name, NumPy or ChunkedRows, each (n, ...)."""
+
+
+class VariantRows(Protocol):
+    """Rows that lie elsewhere with variants of each, read chunk by chunk."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and the shape of one variant of one."""
+
+    @property
+    def variants(self) -> int:
+        """How many there are of each row beside the row itself."""
+
+    def variant_chunks(self) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+        """First row and numbers of every chunk, (rows, 1 + variants, ...)."""
 
 
 def model_features(job: Job, model: str) -> tuple[str, ...]:
@@ -73,15 +88,26 @@ def with_models(job: Job, models: Sequence[str] | None) -> Job:
     return job.model_copy(update={"models": {name: job.models[name] for name in kept}})
 
 
+def augmented_features(job: Job, models: Iterable[str] | None = None) -> frozenset[str]:
+    """The features of which some models, all by default, train on variants of clips too."""
+    found: set[str] = set()
+    for model in models or job.models:
+        settings = job.models[model]
+        if settings.kind == FUSION:
+            found |= augmented_features(job, settings.members)
+        elif settings.augment:
+            found |= {name for name in model_features(job, model) if job.features[name].variants}
+    return frozenset(found)
+
+
 def make_reducer(job: Job, name: str) -> TensorReducer:
     """The unfitted reduction of one feature array."""
     from emodask.reduction import TensorReducer
 
     settings = job.reductions.get(name)
     if settings is None:
-        return TensorReducer()
-    feature = job.features[name]
-    axes = ["clip", *family(feature.kind).dims(feature.settings)]
+        return TensorReducer(centre=family(job.features[name].kind).alike)
+    axes = ["clip", *job.features[name].row_dims]
     return TensorReducer(
         ranks=list(settings.ranks),
         modes=[axes.index(dim) for dim in settings.dims],
@@ -112,6 +138,26 @@ def transform_each(
     return matrices
 
 
+def transform_variants(
+    reducers: Sequence[TensorReducer], rows: VariantRows
+) -> list[npt.NDArray[np.float32]]:
+    """What each of several reductions makes of the same clips and their variants, read once.
+
+    Returns
+    -------
+    list of ndarray of float32, (n, 1 + variants, p)
+        One array for each reduction; the first of a clip's rows is the clip itself.
+    """
+    count = rows.variants + 1
+    arrays = [np.empty((rows.shape[0], count, r.n_components_), np.float32) for r in reducers]
+    for first, chunk in rows.variant_chunks():
+        for array, reducer in zip(arrays, reducers, strict=True):
+            for variant in range(count):
+                reduced = reducer.transform(chunk[:, variant])
+                array[first : first + len(chunk), variant] = reduced
+    return arrays
+
+
 def reduce(
     reducers: Mapping[str, TensorReducer], arrays: Arrays
 ) -> dict[str, npt.NDArray[np.float32]]:
@@ -122,3 +168,16 @@ def reduce(
 def emotion_columns(job: Job) -> tuple[str, ...]:
     """Names of the emotions in the order of classes."""
     return tuple(name for name in CODES if CODES[name] in job.data.emotion_codes)
+
+
+def without_variants(job: Job) -> Job:
+    """The job whose features are those of clips alone: what prediction needs."""
+    features = {
+        name: feature.model_copy(
+            update={"settings": feature.settings.model_copy(update={"variants": ()})}
+        )
+        if feature.variants
+        else feature
+        for name, feature in job.features.items()
+    }
+    return job.model_copy(update={"features": features})

@@ -16,7 +16,7 @@ from emodask.emotions import emotion_name
 from emodask.errors import BundleError, EmodaskError, TooLongError, UsageError
 from emodask.models.bundle import Bundle, load_bundle
 from emodask.models.fitted import Matrices
-from emodask.models.system import reduce
+from emodask.models.system import reduce, without_variants
 from emodask.models.trust import Trust, trust
 from emodask.prediction.adapting import (
     FEWEST_CLIPS,
@@ -187,8 +187,9 @@ def _reduced(bundle: Bundle, clip: Clip) -> Matrices:
         If the clip lacks what the bundle needs, or cannot be read.
     """
     features: dict[str, Any] = {}
+    job = without_variants(bundle.job)
     for modality, media in media_of(bundle, clip).items():
-        found, _ = features_of_bytes(bundle.job, clip.clip_id, modality, media.read())
+        found, _ = features_of_bytes(job, clip.clip_id, modality, media.read())
         features.update(found)
     for name, row in clip.tables:
         features[name] = table_feature(bundle.job, clip.clip_id, name, row)

@@ -15,7 +15,7 @@ from emodask.errors import EmodaskError, FeatureError, MediaError, UsageError
 from emodask.features import family
 from emodask.job import Job
 from emodask.models.bundle import Bundle, load_bundle
-from emodask.models.system import reduce
+from emodask.models.system import reduce, without_variants
 from emodask.models.trust import trust
 from emodask.prediction.clips import files_of, media_of, named
 from emodask.prediction.gathering import gather_clips
@@ -176,7 +176,7 @@ def _judged(bundle: Bundle, clip: Clip, window: float, every: Every) -> Iterator
 def _used(bundle: Bundle) -> Job:
     """The job of a bundle with the features that its model reads, and no others."""
     used = {name: bundle.job.features[name] for name in bundle.model.features}
-    return bundle.job.model_copy(update={"features": used})
+    return without_variants(bundle.job.model_copy(update={"features": used}))
 
 
 def _opened(media: MediaFile) -> bytes | Path:

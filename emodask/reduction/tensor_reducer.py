@@ -34,6 +34,8 @@ class TensorReducer(TransformerMixin, BaseEstimator):
         As for :class:`PartialTucker`; None or empty: scale and flatten only.
     tol, n_iter_max
         As for :class:`PartialTucker`.
+    centre : bool
+        Whether the mean is taken away where there are no modes.
 
     Attributes
     ----------
@@ -62,11 +64,13 @@ class TensorReducer(TransformerMixin, BaseEstimator):
         modes: Sequence[int] | None = None,
         tol: float = 1e-4,
         n_iter_max: int = 100,
+        centre: bool = True,
     ) -> None:
         self.ranks = ranks
         self.modes = modes
         self.tol = tol
         self.n_iter_max = n_iter_max
+        self.centre = centre
 
     def fit(self, X: Any, y: object = None) -> TensorReducer:
         """Find mean, deviation and factors.
@@ -136,6 +140,8 @@ class TensorReducer(TransformerMixin, BaseEstimator):
             reducer.scaler_ = ScalarScaler().adopt(first_pass)
             reducer.feature_shape_ = tuple(int(size) for size in X.shape[1:])
             reducer.tucker_ = None
+            if not (self.centre or modes):
+                reducer.scaler_.mean_ = 0.0
         if modes:
             # Dividing by the deviation changes neither the factors nor the relative error.
             found = decompose(X, first_passes, subsets, modes, ranks, self.tol, self.n_iter_max)

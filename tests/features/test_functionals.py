@@ -10,7 +10,7 @@ import scipy.stats
 
 from emodask.errors import FeatureError
 from emodask.features import family
-from emodask.features.functionals import NAMES, voice_functionals
+from emodask.features.functionals import CYCLE_NAMES, NAMES, Settings, voice_functionals
 from emodask.features.voice.curves import SPECTRAL, VOICED, curves
 from emodask.features.voice.formants import formants, linear_predictor
 from emodask.features.voice.pitch import track
@@ -19,6 +19,7 @@ from emodask.features.voice.statistics import FUNCTIONALS, functionals, log_cova
 from tests.oracles import audio as oracle
 
 SECOND = np.arange(RATE) / RATE
+CYCLES = Settings(cycles=True)
 
 
 def glide(low: float, high: float, harmonics: int = 8) -> tuple[np.ndarray, np.ndarray]:
@@ -118,9 +119,10 @@ def test_log_covariance_is_scipys_matrix_logarithm() -> None:
 
 
 def test_each_number_has_a_name_of_its_own() -> None:
-    found = voice_functionals(oracle.voiced()[:RATE])
-    assert sum(map(len, found.values())) == len(NAMES) == len(set(NAMES))
-    assert [name.partition("/")[0] for name in NAMES] == [
+    found = voice_functionals(oracle.voiced()[:RATE], with_cycles=True)
+    names = NAMES + CYCLE_NAMES
+    assert sum(map(len, found.values())) == len(names) == len(set(names))
+    assert [name.partition("/")[0] for name in names] == [
         group for group, numbers in found.items() for _ in numbers
     ]
 
@@ -158,8 +160,8 @@ def test_named_numbers_are_the_statistics_that_they_name() -> None:
     ],
 )
 def test_strange_sounds_have_finite_numbers(samples: np.ndarray) -> None:
-    found = family("functionals").compute(samples.astype(np.float32), None, 0)
-    assert found.shape == (len(NAMES),)
+    found = family("functionals").compute(samples.astype(np.float32), CYCLES, 0)
+    assert found.shape == (len(NAMES + CYCLE_NAMES),)
     assert np.isfinite(found).all()
 
 
@@ -183,7 +185,7 @@ def test_bad_sound_is_refused_with_a_reason(samples: np.ndarray, message: str) -
 def test_the_same_sound_gives_the_same_bytes() -> None:
     samples = oracle.voiced()
     compute = family("functionals").compute
-    assert compute(samples, None, 0).tobytes() == compute(samples.copy(), None, 1).tobytes()
+    assert compute(samples, CYCLES, 0).tobytes() == compute(samples.copy(), CYCLES, 1).tobytes()
 
 
 def test_a_real_voice_is_of_its_actor(ravdess) -> None:
@@ -193,7 +195,7 @@ def test_a_real_voice_is_of_its_actor(ravdess) -> None:
     medians = []
     for member in members:
         samples = oracle.ravdess_clip(ravdess, member, rate=RATE)
-        medians.append(family("functionals").compute(samples, None, 0)[place])
+        medians.append(family("functionals").compute(samples, Settings(), 0)[place])
     low, high = (27.5 * 2 ** (median / 12) for median in medians)
     assert 70 < low < 140
     assert 160 < high < 280

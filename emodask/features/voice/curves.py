@@ -72,6 +72,12 @@ class Curves:
     def __len__(self) -> int:
         return len(self.voiced)
 
+    @property
+    def frequency(self) -> Doubles:
+        """Pitch in Hz; between voiced frames, interpolated."""
+        frequency: Doubles = _LOWEST_NOTE * 2 ** (self.vocal[:, 0] / 12)
+        return frequency
+
     def between(self, first: int, last: int) -> Curves:
         """The frames of one stretch."""
         part = slice(first, last)
