@@ -71,7 +71,7 @@ def test_a_file_in_a_folder_is_linked_from_the_report(metrics, job, folder, tmp_
 
 def test_a_member_of_a_zip_is_named_with_its_archive(corpus, small_job, small_store, tmp_path):
     media = scan(f"{corpus}/*.zip").clips
-    metrics = evaluate(small_job, small_store, tmp_path, media=media, sounds=False)
+    metrics = evaluate(small_job, small_store, tmp_path, media=media, sounds=False, pictures=False)
     page = (tmp_path / "index.html").read_text()
     found = [
         media
@@ -129,7 +129,7 @@ def test_a_name_is_never_a_scheme_or_a_tag(tmp_path):
 def test_the_surest_mistakes_can_be_heard_in_the_page(metrics, job, folder):
     heard = sounds_of_mistakes(metrics, job, scan(str(folder)).clips)
     assert list(heard) == [one["clip_id"] for one in mistakes_of(metrics)][:MOST_SOUNDS]
-    page = render_report(metrics, heard)
+    page = render_report(metrics, sounds=heard)
     assert page.count("<audio controls") == len(heard) == len(NAMES)
     assert "media-src data:" in page
     assert "share it as you would share the clips" in page

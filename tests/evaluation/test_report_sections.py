@@ -31,7 +31,7 @@ def evaluated(small_store, tmp_path_factory):
     svc = {**SMALL["models"]["svc"], "search": SEARCH}
     job = parse_job({**SMALL, "models": {**SMALL["models"], "svc": svc}})
     folder = tmp_path_factory.mktemp("report")
-    return evaluate(job, small_store, folder), folder
+    return evaluate(job, small_store, folder, pictures=False), folder
 
 
 @pytest.fixture(scope="module")
