@@ -137,7 +137,13 @@ def test_arrays_round_trip_without_pickle(tmp_path: object) -> None:
         again = TensorReducer.from_arrays(arrays)
     np.testing.assert_array_equal(again.transform(X), reducer.transform(X))
     assert again.to_arrays().keys() == reducer.to_arrays().keys()
-    assert again.get_params() == {"ranks": (2, 3), "modes": (1, 2), "tol": 1e-3, "n_iter_max": 100}
+    assert again.get_params() == {
+        "ranks": (2, 3),
+        "modes": (1, 2),
+        "tol": 1e-3,
+        "n_iter_max": 100,
+        "centre": True,
+    }
     assert again.tucker_.reconstruction_error_ == reducer.tucker_.reconstruction_error_
 
 
