@@ -28,6 +28,7 @@ from emodask.job import digest, load_job, parse_job
 from emodask.memory import plan_memory
 from emodask.memory.clips import largest_clip
 from emodask.models.bundle import load_bundle
+from emodask.models.system import make_reducer
 from emodask.prediction import predict
 from emodask.sources.location import Location
 from emodask.sources.names import ClipName
@@ -193,6 +194,20 @@ def test_workers_get_the_numbers_and_not_the_file(tmp_path, csv):
     assert str(tmp_path) not in repr(work.job.settings())
     row = compute_clip(work.job, work.clips[0])
     assert row.features["action_units"].tolist() == np.float32(numbers(CLIPS[0])).tolist()
+
+
+def test_small_columns_beside_huge_ones_keep_their_digits(tmp_path):
+    table = tmp_path / "mixed.csv"
+    lines = ["clip,huge,small"]
+    lines += [f"{clip},{1e9 + 1e7 * n},{1e-3 * (n % 3)}" for n, clip in enumerate(CLIPS)]
+    table.write_text("\n".join(lines))
+    settings = {**JOB, "features": {"action_units": {"kind": "table"}}}
+    _, store = extracted(tmp_path, table, settings)
+    job = as_extracted(parse_job(settings), StoreAddress.of(store))
+    stored = open_group(StoreAddress.of(store))["action_units"][:]
+    reduced = make_reducer(job, "action_units").fit(stored).transform(stored)
+    small = reduced[:, 1] / reduced[:, 1].max()
+    np.testing.assert_allclose(small, stored[:, 1] / stored[:, 1].max(), rtol=1e-5)
 
 
 def test_a_clip_without_a_row_is_incomplete_and_serves_models_without_the_table(

@@ -63,4 +63,5 @@ FAMILY = Family(
     compute=_compute,
     memory=lambda settings, count: 0,
     coords=lambda settings: {settings.dim: settings.names},
+    alike=False,  # a frequency in Hz may stand beside a share
 )

@@ -15,7 +15,7 @@ from emodask.features import VARIANT, Family, FamilySettings
 from emodask.features.audio.augmentation import ORIGINAL, augmented, longest, parsed
 
 # A phase vocoder's spectrum of 1025 complex numbers every 512 samples, in its parts and between
-# them, for a sound of the same length and twice for one that is stretched. Measured.
+# them, for a sound of the same length and twice for one that is stretched. An estimate.
 _BYTES_A_SAMPLE = 250
 
 
