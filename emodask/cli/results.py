@@ -83,7 +83,7 @@ def leaderboard(
     named so. Exits with 1 if a run had to be left out.
     """
     from emodask.display.results import show_leaderboard
-    from emodask.evaluation.leaderboard import leaderboard
+    from emodask.evaluation.pages.leaderboard import leaderboard
 
     board = leaderboard(runs, out, storage_options=storage_options(storage_option))
     show_leaderboard(make_console(), board, out)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from emodask.evaluation.compare import Change, Comparison
-    from emodask.evaluation.leaderboard import Leaderboard
+    from emodask.evaluation.pages.leaderboard import Leaderboard
 
 _PLAIN: dict[str, Any] = {"markup": False, "soft_wrap": False}
 

@@ -1,1 +1,1 @@
-"""Evaluation on people a model has never met: protocols, metrics, folds and the report."""
+"""Evaluation on people a model has never met: protocols, metrics, folds, pages."""

@@ -23,7 +23,6 @@ from emodask.emotions import emotion_name
 from emodask.errors import EvaluationError
 from emodask.evaluation.adaptation import ADAPTED, ADAPTED_MEANING, row_names
 from emodask.evaluation.chosen import searched
-from emodask.evaluation.clip_media import with_media
 from emodask.evaluation.clips import (
     Clips,
     as_extracted,
@@ -37,11 +36,12 @@ from emodask.evaluation.directions import by_fold, fold_sentences
 from emodask.evaluation.folds import EvaluationProgress, Prediction, ReducedFolds, run_folds
 from emodask.evaluation.identical import identical_notes
 from emodask.evaluation.outcome import Outcome, describe, leakages
+from emodask.evaluation.pages.clip_media import with_media
+from emodask.evaluation.pages.report import write_report
+from emodask.evaluation.pages.sounds import sounds_of_mistakes
 from emodask.evaluation.protocols import PROTOCOLS, Split, split
 from emodask.evaluation.reductions import describe_reductions
-from emodask.evaluation.report import write_report
 from emodask.evaluation.sides import FoldTask, seed_of
-from emodask.evaluation.sounds import sounds_of_mistakes
 from emodask.evaluation.timings import evaluation_times, extraction_times
 from emodask.job import Job, digest, load_job
 from emodask.models.checking import check_installed
@@ -177,7 +177,7 @@ def evaluate(
     if pictures:
         given = [sources] if isinstance(sources, str) else sources
         seen = what_models_see(address, given, storage_options)
-    write_report(metrics, str(report), storage_options, heard, seen)
+    write_report(metrics, str(report), storage_options, seen, heard)
     return metrics
 
 

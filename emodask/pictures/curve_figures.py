@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from emodask.evaluation.drawing import INK, MARK, new_figure, write
+from emodask.evaluation.pages.drawing import INK, MARK, new_figure, write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from emodask.evaluation.drawing import new_figure, write
+from emodask.evaluation.pages.drawing import new_figure, write
 from emodask.pictures import colours
 from emodask.pictures.gradients import Gradients, gradients_at, liveliest, strongest_angles
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emodask.errors import EmodaskError
-from emodask.evaluation.drawing import svg
+from emodask.evaluation.pages.drawing import svg
 from emodask.pictures import colours
 from emodask.scrubbing import scrub
 from emodask.sources.addresses import StorageOptions

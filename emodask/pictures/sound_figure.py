@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from emodask.evaluation.drawing import INK, SHADE, new_figure, write
+from emodask.evaluation.pages.drawing import INK, SHADE, new_figure, write
 from emodask.pictures.colours import LOUDNESS
 
 if TYPE_CHECKING:

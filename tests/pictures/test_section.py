@@ -10,7 +10,7 @@ import pytest
 
 from emodask.emotions import EMOTIONS
 from emodask.errors import SourceError, UnreachableError
-from emodask.evaluation.report import render_report
+from emodask.evaluation.pages.report import render_report
 from emodask.pictures import reading, section
 from emodask.pictures.section import ClipView, Section, what_models_see
 from emodask.sources.synth import synthesize

@@ -11,9 +11,9 @@ import pytest
 
 from emodask import cli
 from emodask.errors import EvaluationError, UsageError
-from emodask.evaluation.leaderboard import leaderboard, render_leaderboard
+from emodask.evaluation.pages.leaderboard import leaderboard, render_leaderboard
 from tests.evaluation.fabricated import fabricated, write_run
-from tests.evaluation.test_report import HOSTILE, _Page
+from tests.evaluation.pages.test_report import HOSTILE, _Page
 
 
 @pytest.fixture(scope="module")

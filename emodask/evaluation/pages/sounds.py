@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emodask.errors import UnreachableError
-from emodask.evaluation.clip_media import by_name, sound_file
+from emodask.evaluation.pages.clip_media import by_name, sound_file
 from emodask.evaluation.results import headline_row
 from emodask.job import Job
 from emodask.sources.catalogue import Clip

@@ -13,7 +13,7 @@ from emodask.display import show_evaluation
 from emodask.evaluation.chosen import choices, in_words
 from emodask.evaluation.clips import usable_clips
 from emodask.evaluation.evaluate import evaluate
-from emodask.evaluation.report import render_report
+from emodask.evaluation.pages.report import render_report
 from emodask.evaluation.timings import extraction_times, timing_lines
 from emodask.job import parse_job
 from emodask.pipeline import run

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from emodask.evaluation.drawing import BAR, INK, MARK, box, new_figure, rule_percents, svg, write
+from emodask.evaluation.pages.drawing import (
+    BAR,
+    INK,
+    MARK,
+    box,
+    new_figure,
+    rule_percents,
+    svg,
+    write,
+)
 
 _MOST_LABELS = 32
 """More actors than this are drawn without their codes and values, which would overlap."""
@@ -32,7 +41,7 @@ def per_actor_figure(
     -------
     str
         An ``<svg>`` element for inline use, as of
-        :func:`emodask.evaluation.figures.confusion_figure`.
+        :func:`emodask.evaluation.pages.figures.confusion_figure`.
 
     Examples
     --------

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from emodask.evaluation.chosen import choices
+from emodask.evaluation.pages.tucker_figure import error_by_rank_figure, factors_figure
 from emodask.evaluation.reductions import reduction_sentences
 from emodask.evaluation.timings import timing_lines
-from emodask.evaluation.tucker_figure import error_by_rank_figure, factors_figure
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def leaderboard(
 
 def render_leaderboard(board: Leaderboard) -> str:
     """Write the page: an HTML document without scripts or external requests, all text escaped."""
-    from emodask.evaluation.page import page_template
+    from emodask.evaluation.pages.page import page_template
 
     return page_template("leaderboard.html.jinja").render(board=board, n_draws=N_DRAWS)
 

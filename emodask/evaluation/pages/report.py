@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emodask.errors import EvaluationError
-from emodask.evaluation.actor_figure import per_actor_figure
 from emodask.evaluation.adaptation import ADAPTED, ADAPTED_MEANING
-from emodask.evaluation.figures import confusion_figure, per_emotion_figure
 from emodask.evaluation.findings import (
     Check,
     checks,
@@ -20,9 +18,12 @@ from emodask.evaluation.findings import (
 )
 from emodask.evaluation.metrics import N_DRAWS
 from emodask.evaluation.outcome import HONEST, LEAKY
-from emodask.evaluation.page import page_template
+from emodask.evaluation.pages.actor_figure import per_actor_figure
+from emodask.evaluation.pages.figures import confusion_figure, per_emotion_figure
+from emodask.evaluation.pages.page import page_template
+from emodask.evaluation.pages.reliability_figure import reliability_figure
+from emodask.evaluation.pages.sections import sections
 from emodask.evaluation.protocols import actor_ranges
-from emodask.evaluation.reliability_figure import reliability_figure
 from emodask.evaluation.results import (
     Row,
     headline,
@@ -33,7 +34,6 @@ from emodask.evaluation.results import (
     percent,
     rows,
 )
-from emodask.evaluation.sections import sections
 from emodask.scrubbing import clean_cause
 from emodask.sources.folder import Folder
 from emodask.sources.location import reason
@@ -197,8 +197,8 @@ def _adapted_meaning(views: Sequence[ProtocolView]) -> str:
 
 def render_report(
     metrics: Mapping[str, Any],
-    sounds: Mapping[str, str] | None = None,
     seen: Section | None = None,
+    sounds: Mapping[str, str] | None = None,
 ) -> str:
     """Write the page.
 
@@ -209,7 +209,7 @@ def render_report(
         absent is left out.
     sounds : mapping of str to str, optional
         ``data:`` addresses of sounds by clip, as of
-        :func:`emodask.evaluation.sounds.sounds_of_mistakes`.
+        :func:`emodask.evaluation.pages.sounds.sounds_of_mistakes`.
     seen : Section, optional
         The pictures of what the models see, of :func:`emodask.pictures.section.what_models_see`.
 
@@ -274,8 +274,8 @@ def write_report(
     metrics: Mapping[str, Any],
     folder: str,
     storage_options: Mapping[str, Any] | None = None,
-    sounds: Mapping[str, str] | None = None,
     seen: Section | None = None,
+    sounds: Mapping[str, str] | None = None,
 ) -> str:
     """Write the page as ``index.html`` into a folder.
 
@@ -287,7 +287,7 @@ def write_report(
         Path or URL, anything fsspec writes; made if it does not exist.
     storage_options : mapping, optional
         Passed on to fsspec.
-    sounds, seen : optional
+    seen, sounds : optional
         See :func:`render_report`.
 
     Returns
@@ -306,7 +306,7 @@ def write_report(
     >>> write_report({"protocols": {"loso": absent}, "job": {}}, "memory://report")
     '/report/index.html'
     """
-    page = render_report(metrics, sounds, seen)
+    page = render_report(metrics, seen, sounds)
     place = Folder.at(folder, storage_options)
     try:
         place.make()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emodask.evaluation.drawing import BAR, INK, MARK, SHADE, box, new_figure, svg, write
+from emodask.evaluation.pages.drawing import BAR, INK, MARK, SHADE, box, new_figure, svg, write
 
 WHITE_TEXT_FROM = 0.85
 """Share of a cell's shade above which white text has more contrast than the page's own."""

@@ -23,7 +23,7 @@ def page_template(name: str) -> Template:
     """A template of this package, with the filters that pages share; all text is escaped."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    folder = resources.files("emodask.evaluation")
+    folder = resources.files("emodask.evaluation.pages")
     environment = Environment(
         loader=FunctionLoader(lambda file: folder.joinpath(file).read_text(encoding="utf-8")),
         autoescape=True,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from emodask.evaluation.drawing import BAR, INK, MARK, SHADE, box, new_figure, svg, write
+from emodask.evaluation.pages.drawing import BAR, INK, MARK, SHADE, box, new_figure, svg, write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,7 @@ def error_by_rank_figure(modes: Sequence[Mapping[str, Any]], title: str = "Error
     -------
     str
         An ``<svg>`` element for inline use, as of
-        :func:`emodask.evaluation.figures.confusion_figure`.
+        :func:`emodask.evaluation.pages.figures.confusion_figure`.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def factors_figure(modes: Sequence[Mapping[str, Any]], title: str = "Factors") -
     -------
     str
         An ``<svg>`` element for inline use, as of
-        :func:`emodask.evaluation.figures.confusion_figure`.
+        :func:`emodask.evaluation.pages.figures.confusion_figure`.
 
     Examples
     --------

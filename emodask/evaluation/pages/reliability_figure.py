@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from emodask.evaluation.drawing import BAR, INK, MARK, box, new_figure, rule_percents, svg, write
+from emodask.evaluation.pages.drawing import (
+    BAR,
+    INK,
+    MARK,
+    box,
+    new_figure,
+    rule_percents,
+    svg,
+    write,
+)
 
 
 def reliability_figure(
@@ -25,7 +34,7 @@ def reliability_figure(
     -------
     str
         An ``<svg>`` element for inline use, as of
-        :func:`emodask.evaluation.figures.confusion_figure`.
+        :func:`emodask.evaluation.pages.figures.confusion_figure`.
 
     Examples
     --------

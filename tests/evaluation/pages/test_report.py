@@ -15,13 +15,13 @@ from rich.console import Console
 
 from emodask.emotions import EMOTIONS
 from emodask.errors import EvaluationError
-from emodask.evaluation.actor_figure import per_actor_figure
 from emodask.evaluation.calibration import calibration
-from emodask.evaluation.figures import confusion_figure, per_emotion_figure
 from emodask.evaluation.metrics import summarise
+from emodask.evaluation.pages.actor_figure import per_actor_figure
+from emodask.evaluation.pages.figures import confusion_figure, per_emotion_figure
+from emodask.evaluation.pages.reliability_figure import reliability_figure
+from emodask.evaluation.pages.report import render_report, write_report
 from emodask.evaluation.protocols import PROTOCOLS
-from emodask.evaluation.reliability_figure import reliability_figure
-from emodask.evaluation.report import render_report, write_report
 from emodask.evaluation.results import headline, headline_row, rows
 from emodask.evaluation.terminal import terminal_table
 from tests.evaluation.fabricated import fabricated, metrics_of

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from emodask.errors import UnreachableError
-from emodask.evaluation.clip_media import link, with_media
 from emodask.evaluation.evaluate import evaluate
-from emodask.evaluation.report import render_report
-from emodask.evaluation.sounds import MOST_BYTES, MOST_SOUNDS, mp3, sounds_of_mistakes
+from emodask.evaluation.pages.clip_media import link, with_media
+from emodask.evaluation.pages.report import render_report
+from emodask.evaluation.pages.sounds import MOST_BYTES, MOST_SOUNDS, mp3, sounds_of_mistakes
 from emodask.job import load_job, parse_job
 from emodask.pipeline import run
 from emodask.sources.catalogue import Clip, MediaFile, scan
