@@ -110,7 +110,8 @@ def fit(
         adapted = None
         if job.evaluation.speaker_adapted:
             own = standardised_by_actor(reduced, clips.actor)
-            adapted = fit_model(job, name, own, clips.emotion, clips.actor)
+            again = search_all(job, address, clips, name, reducers, client, on_progress, ADAPTED)
+            adapted = fit_model(job, name, own, clips.emotion, clips.actor, searched=again)
     counts = Counter(emotion_name(int(code)) for code in clips.emotion)
     about = {
         "trained_on": {

@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as arrays
 from emodask.errors import MediaError
 from emodask.media import gray_frames, interpolate_frames, mono_samples, rgb_to_gray
 from emodask.media import video as video_module
+from emodask.media.header import header
 from tests.hostile.making import turned, video
 from tests.media_files import moving_bars, mp4, tone, wav
 from tests.oracles import frames as oracle
@@ -223,3 +224,7 @@ def test_a_truncated_video_is_never_taken_for_a_shorter_one():
     for length in range(1, len(data), 97):
         with pytest.raises(MediaError):
             gray_frames(data[:length], **SIZE)
+
+
+def test_a_box_that_ends_where_it_begins_declares_nothing():
+    assert header(b"\0\0\0\x08ftyp\0\0\0\x08mdhd") is None

@@ -361,6 +361,7 @@ def search_all(
     reducers: dict[str, TensorReducer],
     client: Client | None = None,
     on_progress: Callable[[EvaluationProgress], None] | None = None,
+    variant: str = "",
 ) -> Searched:
     """What the searches of one model choose when it is fitted on all clips; nothing without any.
 
@@ -373,15 +374,15 @@ def search_all(
         return {}
     task = FoldTask("fit", "all clips", clips.rows, clips.rows[:0], clips.emotion)
     fold = FittedFold(task, reducers, clips.actor, clips.actor[:0])
-    plain = {"": Part(clips.emotion, clips.actor)}
+    part = {variant: Part(clips.emotion, clips.actor)}
     tell = on_progress or (lambda progress: None)
     reduce = partial(_reduce_one, job, address, features=model_features(job, model))
     ((_, found),) = run_searched(
         job,
         [fold],
         reduce,
-        _what_was_chosen,
-        lambda fold: plain,
+        partial(_what_was_chosen, variant),
+        lambda fold: part,
         client,
         lambda trials, total: tell(EvaluationProgress("fit", 0, 1, "", trials, total)),
         [model],
@@ -391,5 +392,5 @@ def search_all(
     return found
 
 
-def _what_was_chosen(sides: Sides, searched: Mapping[str, Searched]) -> Searched:
-    return searched[""]
+def _what_was_chosen(variant: str, sides: Sides, searched: Mapping[str, Searched]) -> Searched:
+    return searched[variant]

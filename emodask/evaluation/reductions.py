@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from emodask.errors import JobError
 from emodask.evaluation.folds import ReducedFolds
 from emodask.evaluation.outcome import HONEST
 from emodask.features import family
@@ -55,8 +56,8 @@ def describe_reductions(job: Job, found: Sequence[ReducedFolds]) -> dict[str, An
             continue
         task, tucker = next((p for p in pairs if p[0].protocol == HONEST), pairs[0])
         kind, settings = job.features[feature].kind, job.features[feature].settings
-        dims = dict(family(kind).dims(settings))
-        names, labels = list(dims), family(kind).coords(settings)
+        dims = dict(job.features[feature].row_dims)
+        names, labels = list(dims), _labels(kind, settings)
         ranks = dict(zip(tucker.modes, (f.shape[1] for f in tucker.factors_), strict=True))
         errors = [float(other.reconstruction_error_) for _, other in pairs]
         by_rank = [_error_by_rank(shares) for shares in tucker.spectra_]
@@ -135,6 +136,14 @@ def reduction_sentences(feature: str, about: Mapping[str, Any]) -> tuple[str, st
         share = f"{100 * min(least):.1f} %"
         shown += f" Every other fold's span at least {share} of the same subspace."
     return f"{text}.", shown
+
+
+def _labels(kind: str, settings: Any) -> Mapping[str, tuple[str, ...]]:
+    """Names of a family's numbers, where what names them is installed."""
+    try:
+        return family(kind).coords(settings)
+    except JobError:
+        return {}
 
 
 def _error_by_rank(shares: npt.NDArray[np.float64]) -> list[float]:

@@ -79,7 +79,11 @@ class Decoder:
                         header = {"clip_id": clip_id, "modality": modality}
                         features, answer = self._ask(header, data, limit, seconds)
                         known = (DECODING[modality], *self.job.features)
-                        took = {str(name): float(part) for name, part in answer["steps"].items()}
+                        took = {
+                            str(name): float(part)
+                            for name, part in answer["steps"].items()
+                            if 0 <= float(part) <= seconds  # a decoder may have been taken over
+                        }
                         add_steps(steps, {name: took[name] for name in known if name in took})
                         return features, int(answer["frames"])
                 except _DecoderDied as died:

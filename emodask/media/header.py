@@ -36,7 +36,7 @@ def header(data: bytes) -> Header | None:
             return _of_wav(data)
         if data[4:8] in (b"ftyp", b"moov"):
             return _of_mp4(data)
-    except (struct.error, ZeroDivisionError):
+    except (struct.error, ZeroDivisionError, IndexError):
         pass
     return None
 

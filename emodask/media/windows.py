@@ -125,6 +125,7 @@ class _Video(_Track):
     def mark(self, number: int) -> float | None:
         """When the frame ``number * every`` is shown; None if there are not as many."""
         while not self.ended and len(self._marks) <= number:
+            self.release(np.inf)  # the windows before it have been cut
             self.reach(self.until)
         return self._marks[number] if number < len(self._marks) else None
 

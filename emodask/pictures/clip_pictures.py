@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emodask.clip_features import clip_seed
-from emodask.errors import EmodaskError, FeatureError
+from emodask.errors import EmodaskError
 from emodask.features import family
 from emodask.features.hog3d import hog3d
 from emodask.pictures.curve_figures import curves_figure
@@ -135,13 +135,17 @@ def clip_pictures(
     samples, _ = media("audio", features.voice)
     curves = None
     if samples is not None:
-        if coefficients is not None:
-            curves = _curves(features, clip, samples)
-            same = _same_curves(features, curves, coefficients)
-        else:
-            same = _same_feature(features, clip, samples)
+        why = OTHER_MEDIA
+        try:
+            if coefficients is not None:
+                curves = _curves(features, clip, samples)
+                same = _same_curves(features, curves, coefficients)
+            else:
+                same = _same_feature(features, clip, samples)
+        except EmodaskError as error:  # too short for the feature, or its package is absent
+            same, why = False, str(error)
         if not same:
-            left_out.append(f"voice: {OTHER_MEDIA}")
+            left_out.append(f"voice: {why}")
             samples = curves = None
     limit = features.job.data.max_seconds
     usable = seconds is not None and math.isfinite(seconds) and 0 < seconds <= limit
@@ -187,10 +191,7 @@ def _same_feature(features: StoredFeatures, clip: StoredClip, samples: Floats) -
         return True
     feature = features.job.features[features.voice]
     seed = clip_seed(features.job.seed, clip.clip_id)
-    try:
-        found = family(feature.kind).compute(samples, feature.settings, seed)
-    except FeatureError:
-        return False
+    found = family(feature.kind).compute(samples, feature.settings, seed)
     return _alike(found, stored)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +137,9 @@ def _gathered(
 
 
 def _files(found: ClipPictures) -> dict[str, bytes]:
-    name, heading = found.clip.clip_id, found.clip.heading
+    # A name is an identifier, never a path to write.
+    name = re.sub(r"[%/\\\0]", lambda char: f"%{ord(char[0]):02X}", found.clip.clip_id)
+    heading = found.clip.heading
     drawn = {
         f"{name}-face.png": found.face(),
         f"{name}-voice.png": found.sound(heading),

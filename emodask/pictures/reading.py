@@ -141,7 +141,7 @@ class MediaReader:
         self.job = job
         self._sources = list(sources)
         self._options = options
-        self._deadline = time.monotonic() + seconds
+        self._seconds, self._deadline = seconds, 0.0
         self._most_bytes = most_bytes
         self._clips: dict[str, Clip] | None = None
         self._trouble: EmodaskError | None = None
@@ -167,9 +167,13 @@ class MediaReader:
         EmodaskError
             If they are not to be had; the message says why.
         """
-        file = self._file(clip_id, modality)
-        data = within(self._left, lambda: self._read(file), f"{file.label}: fetching it")
-        values = self._decoder.decoded(feature, data, max(self._left, 0.01))
+        self._deadline = time.monotonic() + self._seconds
+        try:
+            file = self._file(clip_id, modality)
+            data = within(self._left, lambda: self._read(file), f"{file.label}: fetching it")
+            values = self._decoder.decoded(feature, data, max(self._left, 0.01))
+        finally:
+            self._seconds = self._left  # what is drawn in between does not count
         about = header(data)
         return values, about.seconds if about else None
 

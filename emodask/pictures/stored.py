@@ -16,6 +16,7 @@ from emodask.errors import EmodaskError, UsageError
 from emodask.features import family
 from emodask.features.audio.descriptors import CURVES
 from emodask.job import Job, parse_job
+from emodask.models.system import without_variants
 from emodask.pictures.curve_figures import VARIANT
 from emodask.store import (
     Status,
@@ -82,7 +83,8 @@ class StoredFeatures:
             If there is none.
         """
         group = open_group(address)
-        job = parse_job({**attributes(group)["job"], **_NO_MODEL}, str(address))
+        # What variants of a clip would give is not drawn, nor computed again.
+        job = without_variants(parse_job({**attributes(group)["job"], **_NO_MODEL}, str(address)))
         columns = [
             np.asarray(stored_array(group, name)[:])
             for name in ("clip_id", "actor", "emotion", "status", "error")
@@ -143,7 +145,9 @@ class StoredFeatures:
             clip.error
         ):
             return None
-        values = np.asarray(stored_array(self.group, name)[clip.row], np.float32)
+        array = stored_array(self.group, name)
+        variants = array.ndim > 1 + len(self.job.features[name].row_dims)
+        values = np.asarray(array[(clip.row, 0) if variants else clip.row], np.float32)
         return values if np.isfinite(values).all() else None
 
     def settings(self, name: str) -> Any:

@@ -35,7 +35,7 @@ def check_adapted(bundle: Bundle, clips: Sequence[Clip]) -> None:
         )
     counts = Counter(clip.actor for clip in clips)
     if max(counts.values(), default=0) < FEWEST_CLIPS:
-        speaker, count = max(counts.items(), key=lambda item: item[1])
+        speaker, count = max(counts.items(), key=lambda item: item[1], default=(0, 0))
         raise UsageError(f"{too_few(speaker, count)}; or leave --adapt out")
 
 

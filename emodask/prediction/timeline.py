@@ -23,6 +23,7 @@ from emodask.prediction.recording import Step, Timeline
 from emodask.prediction.steps import Every, parse_step
 from emodask.sources.catalogue import Clip, MediaFile
 from emodask.sources.location import Location, StorageOptions
+from emodask.sources.names import Modality
 
 if TYPE_CHECKING:
     from emodask.media.windows import Window
@@ -158,8 +159,10 @@ def _judged(bundle: Bundle, clip: Clip, window: float, every: Every) -> Iterator
         )
     )
     files = media_of(bundle, clip)
-    opened = {media: _opened(media) for media in set(files.values())}
-    tracks = {modality: opened[media] for modality, media in files.items()}
+    tracks: dict[Modality, bytes | Path] = {}
+    for modality, media in files.items():  # not by a set: storage options may be dictionaries
+        same = next((other for other in tracks if files[other] == media), None)
+        tracks[modality] = tracks[same] if same else _opened(media)
     waiting: list[tuple[float, float, Features | str]] = []
     try:
         for cut in windows(tracks, pictures, window, every.seconds, every.frames):

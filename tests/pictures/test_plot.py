@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,14 @@ import zarr
 from PIL import Image
 
 from emodask.errors import EmodaskError, SourceError, UsageError
+from emodask.evaluation.evaluate import evaluate
+from emodask.extraction import extract
+from emodask.job import parse_job
 from emodask.pictures.plotting import BASIS, plot
 from emodask.pictures.reading import recorded_sources
 from emodask.pictures.stored import StoredFeatures
 from emodask.store import Status, StoreAddress, attributes, open_group
+from tests.conftest import SMALL
 from tests.test_cli import emodask  # noqa: F401  fixture
 
 CLIP = "01-05-01-01-01-02"
@@ -154,3 +159,41 @@ def _blind(features: StoredFeatures) -> StoredFeatures:
     from dataclasses import replace
 
     return replace(features, face="", spline="", voice="")
+
+
+def test_a_store_with_variants_is_drawn_and_described_as_the_clips_themselves(corpus, tmp_path):
+    spline = {**SMALL["features"]["spline"], "variants": ["noise20"]}
+    job = parse_job(
+        {
+            **SMALL,
+            "features": {"spline": spline},
+            "reductions": {"spline": SMALL["reductions"]["spline"]},
+            "models": {"lda": {"kind": "lda"}},
+            "evaluation": {"protocols": ["loso"]},
+        }
+    )
+    sources = f"{corpus}/Audio*.zip"
+    store = StoreAddress.of(tmp_path / "s.zarr")
+    extract(job, sources, store)
+    (found,) = plot(store, tmp_path / "out", [CLIP], [sources])
+    assert (found.left_out, sorted(found.files)) == (
+        (),
+        [f"{CLIP}-curves.png", f"{CLIP}-voice.png"],
+    )
+    metrics = evaluate(job, store, tmp_path / "report", pictures=False)
+    described = metrics["reductions"]["spline"]
+    assert [dim["name"] for dim in described["dims"]] == ["basis", "feature"]
+    assert described["modes"][-1]["labels"][0].startswith("noise/")
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/escaped", "s02/take1"])
+def test_names_of_clips_are_never_paths(small_store, tmp_path, name):
+    store = tmp_path / "s.zarr"
+    shutil.copytree(small_store.url, store)
+    names = zarr.open_group(str(store))["clip_id"]
+    names[0] = name
+    (found,) = plot(StoreAddress.of(store), tmp_path / "out", [name], [])
+    assert not found.failed
+    assert found.files
+    written = {path for path in tmp_path.rglob("*.png") if store not in path.parents}
+    assert {path.parent for path in written} == {tmp_path / "out"}

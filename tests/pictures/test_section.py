@@ -13,6 +13,7 @@ from emodask.errors import SourceError, UnreachableError
 from emodask.evaluation.pages.report import render_report
 from emodask.pictures import reading, section
 from emodask.pictures.section import ClipView, Section, what_models_see
+from emodask.pictures.stored import StoredFeatures
 from emodask.sources.synth import synthesize
 
 METRICS = {"protocols": {}, "job": {"name": "small"}}
@@ -83,6 +84,8 @@ def test_media_of_other_people_are_not_shown_as_those_of_the_store(small_store, 
         "azimuth, cells",
         "polar angle, cells",
     }
+    assert found.notes
+    assert "The frame in which most changes" not in render_report(METRICS, found)
     assert all("these are other media" in note for note in found.notes)
 
 
@@ -135,3 +138,31 @@ def test_large_files_on_servers_are_left_where_they_are(corpus, small_job):
         pytest.raises(SourceError, match="too much to fetch for a picture"),
     ):
         reader.decoded("01-01-01-01-01-01", "video", "hog3d")
+
+
+def test_media_too_short_for_a_feature_cost_their_own_picture_alone(
+    small_store, corpus, monkeypatch
+):
+    real = reading.MediaReader.decoded
+
+    def brief(self, clip_id, modality, feature):
+        values, seconds = real(self, clip_id, modality, feature)
+        return (values[:300] if modality == "audio" else values), seconds
+
+    monkeypatch.setattr(reading.MediaReader, "decoded", brief)
+    found = what_models_see(small_store, [f"{corpus}/*.zip"])
+    assert all(clip.face for clip in found.clips)
+    assert not any(clip.voice for clip in found.clips)
+    assert found.notes
+
+
+def test_drawing_does_not_count_against_the_time_for_media(small_store, corpus, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(reading.time, "monotonic", lambda: clock[0])
+    features = StoredFeatures.at(small_store)
+    first, second, *_ = features.one_of_each_emotion()
+    with reading.MediaReader(features.job, [f"{corpus}/*.zip"], seconds=60) as reader:
+        before, _ = reader.decoded(first.clip_id, "audio", features.voice)
+        clock[0] += 3600  # drawn meanwhile
+        after, _ = reader.decoded(second.clip_id, "audio", features.voice)
+    assert min(len(before), len(after)) > 1000

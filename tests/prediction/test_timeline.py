@@ -170,6 +170,12 @@ def test_what_is_not_there_is_refused_before_any_work(voice, recordings):
         predict_timeline(voice, [recordings / "talk.wav", recordings / "absent.wav"])
 
 
+def test_storage_options_that_are_dictionaries_are_no_hindrance(both, recordings):
+    options = {"client_kwargs": {"region_name": "here"}}
+    (found,) = predict_timeline(both, [recordings / "talk.mp4"], options, window=1.0)
+    assert found.error == ""
+
+
 def test_steps_may_count_video_frames(both, recordings):
     (timeline,) = predict_timeline(both, recordings / "talk.mp4", window=1.0, step="20f")
     starts = [step.start for step in timeline.steps]

@@ -154,3 +154,9 @@ def test_an_hour_of_sound_takes_no_more_memory_than_a_minute(tmp_path):
     count, grown = map(int, done.stdout.split())
     assert count == 1200
     assert grown < 20 << 10  # KiB; the file is 330 MiB
+
+
+def test_windows_far_apart_hold_no_frames_between_them(talk, monkeypatch):
+    monkeypatch.setattr("emodask.media.windows.MAX_HELD", 50 * 18 * 32 * 3)
+    found = [round(w.start, 3) for w in windows({"video": talk}, PICTURES[:1], 0.2, None, 60)]
+    assert found == [0, 2.0, 2.3]

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from emodask.errors import UnreachableError
 from emodask.evaluation.pages.clip_media import by_name, sound_file
 from emodask.evaluation.results import headline_row
-from emodask.job import Job
+from emodask.isolation import Decoder
+from emodask.job import Job, parse_job
 from emodask.sources.catalogue import Clip
 
 MOST_SOUNDS = 8
@@ -23,6 +24,12 @@ MOST_BYTES = 20_000
 
 _RATE = 24_000
 _BIT_RATES = (32_000, 24_000, 16_000)
+_DECODE_SECONDS = 30.0
+_LISTENING = {  # a job whose feature is computed from what is to be heard
+    "name": "sounds",
+    "features": {"mfcc": {"rate": _RATE, "seconds": MOST_SECONDS}},
+    "models": {"none": {"kind": "lda"}},
+}
 
 
 def sounds_of_mistakes(
@@ -50,23 +57,26 @@ def sounds_of_mistakes(
         return {}
     mistakes = metrics["protocols"][row.protocol]["models"][row.model].get("mistakes", ())
     found = {}
-    for clip in by_name(clips, mistakes[:MOST_SOUNDS]):
-        media = sound_file(job, clip)
-        if media is None:
-            continue
-        try:
-            found[clip.clip_id] = _data_address(media.read())
-        except UnreachableError:
-            break  # each further one would be waited for as long
-        except Exception:  # codecs and servers have errors of their own
-            continue
+    decoder = Decoder(parse_job(_LISTENING))  # a process of its own: files may crash codecs
+    try:
+        for clip in by_name(clips, mistakes[:MOST_SOUNDS]):
+            media = sound_file(job, clip)
+            if media is None:
+                continue
+            try:
+                samples = decoder.decoded("mfcc", media.read(), _DECODE_SECONDS)
+                found[clip.clip_id] = _data_address(samples)
+            except UnreachableError:
+                break  # each further one would be waited for as long
+            except Exception:  # codecs and servers have errors of their own
+                continue
+    finally:
+        decoder.close()
     return found
 
 
-def _data_address(media: bytes) -> str:
-    from emodask.media import mono_samples
-
-    packed = mp3(mono_samples(media, rate=_RATE, seconds=MOST_SECONDS))
+def _data_address(samples: npt.NDArray[np.float32]) -> str:
+    packed = mp3(samples)
     return f"data:audio/mpeg;base64,{base64.b64encode(packed).decode('ascii')}"
 
 

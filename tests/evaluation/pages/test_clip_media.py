@@ -176,3 +176,11 @@ def test_a_run_puts_sounds_into_its_page_unless_told_not_to(corpus, tmp_path):
     run(small_job, f"{corpus}/*.zip", tmp_path / "out", sounds=False)
     assert "data:audio" not in page.read_text()
     assert ".zip</code>" in page.read_text()
+
+
+def test_sounds_are_decoded_in_a_process_of_their_own(metrics, job, folder, monkeypatch):
+    def crash(*args, **kwargs):
+        raise AssertionError("decoded beside the evaluation")
+
+    monkeypatch.setattr("emodask.media.mono_samples", crash)
+    assert len(sounds_of_mistakes(metrics, job, scan(str(folder)).clips)) == len(NAMES)
