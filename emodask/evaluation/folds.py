@@ -212,15 +212,18 @@ def _fit_reductions(
     def fit(chosen: Sequence[FoldTask]) -> list[FittedFold]:
         subsets = [np.searchsorted(clips.rows, task.train) for task in chosen]
         by_feature = {}
+        took: list[ReducedFolds] = []
         for name in features_used(job):
             passes: list[int] = []
             on_block = partial(_tell_of_pass, tell, passes, name)
             began = time.monotonic()
             rows = StoredRows.of(address, name, clips.rows, client, on_block)
             by_feature[name] = make_reducer(job, name).fit_subsets(rows, subsets)
-            if on_reduced:
-                seconds = time.monotonic() - began
-                on_reduced(ReducedFolds(name, chosen, by_feature[name], len(passes), seconds))
+            seconds = time.monotonic() - began
+            took.append(ReducedFolds(name, chosen, by_feature[name], len(passes), seconds))
+        if on_reduced:
+            for one in took:  # of fits that stand, each once
+                on_reduced(one)
         return [
             FittedFold(
                 task,

@@ -116,6 +116,8 @@ class _FoldSearches(Generic[Fold]):
 
     def shared(self, reduce: Callable[[Fold], Reduced], client: Client | None) -> Any:
         """What the tasks share: a future on a cluster, which computes it anew if it is lost."""
+        if self.over:
+            return None  # nobody takes what the trials left of it say
         if self._shared is None:
             if client is None:
                 self._shared = _share(reduce, self.fold, self.parts)

@@ -155,10 +155,12 @@ def timing_lines(metrics: Mapping[str, Any]) -> list[Timing]:
         lines.append(Timing("All folds, reductions included", "", folds["wall_seconds"]))
     for protocol, models in (timings.get("models") or {}).items():
         for model, one in models.items():
+            entry = (metrics.get("protocols") or {}).get(protocol) or {}
+            searched = ((entry.get("models") or {}).get(model) or {}).get("search")
             lines.append(
                 Timing(
                     f"Fitting and testing {model}, {protocol}",
-                    _counted(one["folds"], "fold"),
+                    _counted(one["folds"], "fold") + (", trials left out" if searched else ""),
                     None,
                     one["task_seconds"],
                     f"{duration(one['median_seconds'])} a fold",

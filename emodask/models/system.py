@@ -79,12 +79,17 @@ def with_models(job: Job, models: Sequence[str] | None) -> Job:
     if not models:
         return job
     kept: dict[str, None] = {}
-    for name in models:
-        if name not in job.models:
-            raise JobError(
-                f"job {job.name} has no model {name!r}; there are {', '.join(job.models)}"
-            )
-        kept |= dict.fromkeys((name, *job.models[name].members))
+
+    def keep(names: Iterable[str]) -> None:
+        for name in names:
+            if name not in job.models:
+                raise JobError(
+                    f"job {job.name} has no model {name!r}; there are {', '.join(job.models)}"
+                )
+            kept[name] = None
+            keep(job.models[name].members)
+
+    keep(models)
     return job.model_copy(update={"models": {name: job.models[name] for name in kept}})
 
 

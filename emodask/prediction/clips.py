@@ -187,11 +187,14 @@ def _reduced(bundle: Bundle, clip: Clip) -> Matrices:
         If the clip lacks what the bundle needs, or cannot be read.
     """
     features: dict[str, Any] = {}
-    job = without_variants(bundle.job)
+    used = {name: bundle.job.features[name] for name in bundle.model.features}
+    job = without_variants(bundle.job.model_copy(update={"features": used}))
     for modality, media in media_of(bundle, clip).items():
         found, _ = features_of_bytes(job, clip.clip_id, modality, media.read())
         features.update(found)
     for name, row in clip.tables:
+        if name not in used:
+            continue
         features[name] = table_feature(bundle.job, clip.clip_id, name, row)
     absent = [name for name in bundle.tables if name not in features]
     if absent:

@@ -233,6 +233,9 @@ def test_a_chosen_fusion_brings_its_members():
     }
     job = parse_job({**SMALL, "models": models})
     assert list(with_models(job, ["late"]).models) == ["late", "lda", "ridge"]
+    deep = {**models, "deep": {"kind": "fusion", "members": ["late", "svc"]}}
+    chosen = with_models(parse_job({**SMALL, "models": deep}), ["deep"])
+    assert list(chosen.models) == ["deep", "late", "lda", "ridge", "svc"]
     assert with_models(job, ["late"]).extraction() == job.extraction()
 
 

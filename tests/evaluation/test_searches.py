@@ -18,6 +18,7 @@ from emodask.evaluation.evaluate import evaluate
 from emodask.evaluation.searches import Part, run_searched
 from emodask.fitting import fit
 from emodask.job import parse_job
+from emodask.models import learning
 from emodask.models.learning import fit_model
 from tests.conftest import SMALL
 from tests.models.conftest import job_of, reduced  # noqa: F401  fixture
@@ -216,3 +217,37 @@ def test_a_job_without_a_choice_searches_nothing_and_is_fitted(reduced):  # noqa
     (found,) = searched(job_of(svc=single), reduced, tell=lambda *n: told.append(n))
     assert found == {("svc", ()): {"C": 3.0}}
     assert told == [(0, 0)]
+
+
+def test_a_fold_that_has_ended_is_not_reduced_again_for_trials_left_of_it(reduced):  # noqa: F811
+    reductions = []
+
+    def counting(numbers):
+        reductions.append(numbers)
+        return numbers
+
+    first = {"solver": ["lsqr"], "shrinkage": [0.1]}
+    search = {"parameters": first, "grid": {"solver": ["svd", "lsqr", "eigen"]}}
+    job = job_of(lda={"kind": "lda", "search": search})  # svd knows no shrinkage
+    plain = {"": Part(reduced.labels, reduced.actors)}
+    folds = [Numbers(reduced.matrices)]
+    ((_, found),) = run_searched(job, folds, counting, chosen, lambda fold: plain, None)
+    assert isinstance(found, EvaluationError)
+    assert len(reductions) == 1
+
+
+def test_the_adapted_model_of_a_bundle_is_searched_in_tasks_too(small_store, tmp_path, monkeypatch):
+    searched_svc = {
+        "kind": "svc",
+        "features": ["spline"],
+        "search": {"parameters": {"C": [0.1, 1]}},
+    }
+    evaluation = {"protocols": ["loso"], "speaker_adapted": True}
+    job = parse_job({**SMALL, "models": {"svc": searched_svc}, "evaluation": evaluation})
+
+    def never(*args):
+        raise AssertionError("searched outside tasks")
+
+    monkeypatch.setattr(learning, "_searched", never)
+    found = fit(job, small_store, tmp_path / "bundle")
+    assert set(found.adapted.chosen) == set(found.model.chosen) == {"C"}

@@ -92,9 +92,10 @@ def test_what_is_judged_has_the_shape_of_a_clip(store, clips, monkeypatch):
     shapes = []
     real = folds._predict_models
 
-    def spy(job, fold, known, unseen, *rest):
+    def spy(job, sides, variant, searched):
+        known, unseen = sides.training(variant), sides.testing(variant)
         shapes.append((known[NAME].shape, unseen[NAME].shape))
-        return real(job, fold, known, unseen, *rest)
+        return real(job, sides, variant, searched)
 
     monkeypatch.setattr(folds, "_predict_models", spy)
     probabilities(store, clips)
