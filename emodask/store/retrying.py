@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zarr.abc.store import Store as ZarrStore
-from zarr.core import sync as zarr_sync
 from zarr.storage import LocalStore, WrapperStore
 
 from emodask.errors import EmodaskError, StoreError, UnreachableStoreError
 from emodask.scrubbing import clean_cause
 from emodask.sources.faults import is_full, is_transient, reason
 from emodask.sources.retry import retrying_async
+from emodask.store.ending import end_loop
 
 if TYPE_CHECKING:
     from typing import Self
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 
 _TIME_LIMIT = 300.0
 """Seconds that one chunk may take on its way, before it counts as lost."""
-
-_END_LIMIT = 2.0
-"""Seconds that the end of the interpreter waits for requests to be cancelled."""
 
 Result = TypeVar("Result")
 
@@ -179,28 +175,8 @@ class RetryingStore(WrapperStore[ZarrStore]):
             fs.invalidate_cache()
 
 
-def _abandon_requests() -> None:
-    """Cancel what zarr still has under way when the interpreter ends.
-
-    Where one of many chunks fails for good, zarr lets the others go on. Python would report each on
-    stderr, as a task that was destroyed, when zarr closes its event loop.
-    """
-    running = zarr_sync.loop[0]
-    if running is None:
-        return
-
-    async def cancel() -> None:
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-
-    with contextlib.suppress(Exception):
-        asyncio.run_coroutine_threadsafe(cancel(), running).result(_END_LIMIT)
-
-
 # Registered after zarr's own, so called before it.
-atexit.register(_abandon_requests)
+atexit.register(end_loop)
 
 
 def _of_storage(error: Exception) -> bool:
