@@ -77,6 +77,14 @@ class Family:
     alike : bool
         Whether the numbers are of one order of magnitude, so that one mean can be taken from all of
         them. Single precision would lose those that are far smaller than it.
+    streamed : bool
+        Whether the array is too large to hold of all clips at once, as pictures are. Networks read
+        it batch by batch as it is stored; nothing else can read it, and nothing reduces it.
+    prepare : callable, optional
+        ``prepare(settings)`` loads what ``compute`` needs, such as the weights of a network, once
+        in each process that computes, before its memory is limited.
+    resident : callable, optional
+        ``resident(settings)`` gives the bytes that a process holds on to after ``prepare``.
     """
 
     modality: Modality | Literal["table"]
@@ -87,6 +95,9 @@ class Family:
     memory: Callable[[Any, int], int] = field(default=lambda settings, count: 16 * count)
     coords: Callable[[Any], Mapping[str, tuple[str, ...]]] = field(default=lambda settings: {})
     alike: bool = True
+    streamed: bool = False
+    prepare: Callable[[Any], None] = field(default=lambda settings: None)
+    resident: Callable[[Any], int] = field(default=lambda settings: 0)
 
 
 def family_names() -> tuple[str, ...]:

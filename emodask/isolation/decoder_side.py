@@ -34,10 +34,13 @@ def _serve(requests: IO[bytes], answers: IO[bytes], setup: dict[str, Any]) -> No
     from emodask.clip_features import decoded_media, features_of_bytes
     from emodask.cluster import pin_threads
     from emodask.errors import FeatureError, MediaError
+    from emodask.features import family
     from emodask.job import parse_job
 
     pin_threads()
     job = parse_job(setup["job"])
+    for feature in job.features.values():
+        family(feature.kind).prepare(feature.settings)
     limit_memory(int(setup["memory"]))
     send(answers, {"ready": True})
     while (request := receive(requests)) is not None:

@@ -178,13 +178,16 @@ def plan_memory(
     given = sum(_bytes_of(job.features[name]) for name in job.tables)  # they come with the task
     video, sound = (modality in job.modalities for modality in ("video", "audio"))
     frames, samples, kernels = _decoded(job, clip)
+    resident = sum(family(f.kind).resident(f.settings) for f in job.features.values())
+    if not isolated:
+        rest += resident
     return MemoryPlan(
         batch=batch,
         threads=threads,
         isolated=isolated,
         clip=clip,
         rest=rest + nanny * _NANNY + remote * _OBJECT_STORE,
-        decoder=_DECODER if isolated and job.modalities else 0,
+        decoder=_DECODER + resident if isolated and job.modalities else 0,
         media=_MEDIA * clip.size,
         rows=row * (_ROW + remote) + given,
         file=clip.size,
