@@ -17,18 +17,16 @@ from emodask.evaluation.adaptation import variants
 from emodask.evaluation.clips import Clips
 from emodask.evaluation.passes import StoredRows
 from emodask.evaluation.searches import Part, Searched, run_searched
-from emodask.evaluation.sides import FoldTask, Sides, training_labels
+from emodask.evaluation.sides import FittedFold, FoldTask, Sides, reduce_folds, training_labels
 from emodask.job import Job
-from emodask.models.augmenting import originals
 from emodask.models.fitted import Fitted
 from emodask.models.learning import fit_model
 from emodask.models.system import (
     augmented_features,
     features_used,
+    is_streamed,
     make_reducer,
     model_features,
-    transform_each,
-    transform_variants,
 )
 from emodask.models.trials import searches_of
 from emodask.store import StoreAddress
@@ -87,16 +85,6 @@ class ReducedFolds:
     reducers: Sequence[TensorReducer]
     passes: int
     seconds: float
-
-
-@dataclass(frozen=True, eq=False)
-class FittedFold:
-    """A fold, its reductions by feature, and the actors of its rows on both sides."""
-
-    task: FoldTask
-    reducers: dict[str, TensorReducer]
-    train_actors: npt.NDArray[np.int64]
-    test_actors: npt.NDArray[np.int64]
 
 
 def run_folds(
@@ -214,6 +202,8 @@ def _fit_reductions(
         by_feature = {}
         took: list[ReducedFolds] = []
         for name in features_used(job):
+            if is_streamed(job, name):
+                continue
             passes: list[int] = []
             on_block = partial(_tell_of_pass, tell, passes, name)
             began = time.monotonic()
@@ -265,36 +255,6 @@ def predict_folds(
 ) -> list[list[Prediction] | EvaluationError]:
     """Reduce the clips of a few folds in one read, fit and predict each; what a task runs."""
     return [_predict_sides(job, sides) for sides in reduce_folds(job, address, folds)]
-
-
-def reduce_folds(
-    job: Job,
-    address: StoreAddress,
-    folds: Sequence[FittedFold],
-    features: Sequence[str] | None = None,
-) -> list[Sides]:
-    """Reduce the clips of a few folds in one read; by default all features that the job uses."""
-    rows = np.unique(np.concatenate([part for f in folds for part in (f.task.train, f.task.test)]))
-    reduced: list[dict[str, npt.NDArray[np.float32]]] = [{} for _ in folds]
-    with single_threaded():
-        for name in features or features_used(job):
-            data = StoredRows.of(address, name, rows)
-            reducers = [fold.reducers[name] for fold in folds]
-            with_variants = name in augmented_features(job)
-            found = (
-                transform_variants(reducers, data)
-                if with_variants
-                else transform_each(reducers, data)
-            )
-            for of_fold, matrix in zip(reduced, found, strict=True):
-                of_fold[name] = matrix
-    sides = []
-    for fold, matrices in zip(folds, reduced, strict=True):
-        train, test = (np.searchsorted(rows, side) for side in (fold.task.train, fold.task.test))
-        known = {name: matrix[train] for name, matrix in matrices.items()}
-        unseen = {name: matrix[test] for name, matrix in originals(matrices).items()}
-        sides.append(Sides(fold.task, known, unseen, fold.train_actors, fold.test_actors))
-    return sides
 
 
 def _reduce_one(

@@ -17,6 +17,7 @@ from emodask.errors import BundleError, BundleWriteError, EmodaskError
 from emodask.job import Job, parse_job
 from emodask.models.fitted import Fitted, FittedFusion, FittedModel
 from emodask.models.fusion import RULES, weights_shape
+from emodask.models.system import is_streamed
 from emodask.models.temperature import Temperature
 from emodask.scrubbing import clean_cause
 from emodask.sources.folder import Folder
@@ -50,6 +51,7 @@ class Bundle:
     model_name : str
     model : FittedModel or FittedFusion
     reducers : dict of str to TensorReducer
+        By feature; none of those that are streamed.
     about : dict
         What it was trained on, and how well it did on people it had not seen.
     adapted : FittedModel or FittedFusion, optional
@@ -159,6 +161,8 @@ def load_bundle(folder: str | Path, storage_options: StorageOptions | None = Non
         job = parse_job(index["job"], f"{where}/{_INDEX}")
         reducers = {}
         for name in index["features"]:
+            if is_streamed(job, name):
+                continue
             with np.load(
                 io.BytesIO(place.read(f"reduction-{name}.npz")), allow_pickle=False
             ) as arrays:

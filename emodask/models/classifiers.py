@@ -82,7 +82,7 @@ def make_classifier(kind: str, parameters: Mapping[str, Any], seed: int = 0) -> 
     return make(**{k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()})
 
 
-def probabilities(model: Any, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def probabilities(model: Any, features: Any) -> npt.NDArray[np.float64]:
     """Probability of each class that a fitted classifier knows.
 
     Classifiers without probabilities of their own give a softmax of their decision function: in
@@ -91,7 +91,7 @@ def probabilities(model: Any, features: npt.NDArray[np.float32]) -> npt.NDArray[
     Parameters
     ----------
     model : fitted classifier
-    features : ndarray, shape (n, p)
+    features : ndarray or StreamedMatrix, shape (n, p)
 
     Returns
     -------
@@ -105,13 +105,13 @@ def probabilities(model: Any, features: npt.NDArray[np.float32]) -> npt.NDArray[
     return np.asarray(softmax(decision_scores(model, features), axis=1), np.float64)
 
 
-def decision_scores(classifier: Any, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def decision_scores(classifier: Any, features: Any) -> npt.NDArray[np.float64]:
     """How much a fitted classifier is for each class that it knows.
 
     Parameters
     ----------
     classifier : fitted classifier
-    features : ndarray, shape (n, p)
+    features : ndarray or StreamedMatrix, shape (n, p)
 
     Returns
     -------

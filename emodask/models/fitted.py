@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +13,15 @@ from emodask.models.classifiers import decision_scores, probabilities
 from emodask.models.fusion import combine
 from emodask.models.temperature import Temperature
 
-Matrices = Mapping[str, npt.NDArray[np.float32]]
-"""Reduced features by name, each (n, p); on training sides (n, 1 + variants, p) where clips have
-variants to train on."""
+Matrices = Mapping[str, Any]
+"""Reduced features by name, each an ndarray of float32 (n, p); on training sides
+(n, 1 + variants, p) where clips have variants to train on. A feature that is streamed is a
+:class:`~emodask.store.StreamedMatrix`, or of a few clips in memory an ndarray too."""
+
+
+def joined(matrices: Sequence[Any]) -> Any:
+    """Features side by side, shape (n, p); one alone as it is, so that it may be streamed."""
+    return matrices[0] if len(matrices) == 1 else np.concatenate(matrices, axis=1)
 
 
 @dataclass(frozen=True)
@@ -61,9 +67,9 @@ class FittedModel:
         result[:, columns] = known
         return result
 
-    def join(self, matrices: Matrices) -> npt.NDArray[np.float32]:
-        """The features side by side, shape (n, p)."""
-        return np.concatenate([matrices[name] for name in self.features], axis=1)
+    def join(self, matrices: Matrices) -> Any:
+        """The features side by side, shape (n, p); one alone as it is."""
+        return joined([matrices[name] for name in self.features])
 
 
 @dataclass(frozen=True, eq=False)

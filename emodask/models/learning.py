@@ -16,7 +16,7 @@ from emodask.job import Job
 from emodask.models.augmenting import joined_variants, originals
 from emodask.models.checking import FUSION
 from emodask.models.classifiers import decision_scores, make_classifier
-from emodask.models.fitted import Fitted, FittedFusion, FittedModel, Matrices
+from emodask.models.fitted import Fitted, FittedFusion, FittedModel, Matrices, joined
 from emodask.models.fusion import LEARNT, learn_weights
 from emodask.models.inner_folds import inner_folds
 from emodask.models.search import Parameters, best_parameters
@@ -106,13 +106,13 @@ def _fit_classifier(
     return replace(fitted, estimator=estimator, temperature=temperature)
 
 
-def _rows(job: Job, model: str, matrices: Matrices) -> tuple[npt.NDArray[np.float32], int]:
+def _rows(job: Job, model: str, matrices: Matrices) -> tuple[Any, int]:
     """What a model is fitted on: a row for each clip, and how many variants are in it."""
     features = model_features(job, model)
     if job.models[model].augment:
         return joined_variants(matrices, features)
     clips = originals(matrices)
-    return np.concatenate([clips[name] for name in features], axis=1), 1
+    return joined([clips[name] for name in features]), 1
 
 
 def _estimator(
@@ -136,7 +136,7 @@ def _estimator(
     return FittedOnVariants(estimator, count)
 
 
-def _fit(estimator: Any, model: str, X: npt.NDArray[np.float32], labels: Labels) -> None:
+def _fit(estimator: Any, model: str, X: Any, labels: Labels) -> None:
     with warnings.catch_warnings():
         from sklearn.exceptions import ConvergenceWarning
 
@@ -206,7 +206,7 @@ def _temperature(
     job: Job,
     model: str,
     parameters: Mapping[str, Any],
-    X: npt.NDArray[np.float32],
+    X: Any,
     labels: Labels,
     actors: npt.NDArray[Any],
     count: int,

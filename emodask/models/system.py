@@ -105,6 +105,11 @@ def augmented_features(job: Job, models: Iterable[str] | None = None) -> frozens
     return frozenset(found)
 
 
+def is_streamed(job: Job, name: str) -> bool:
+    """Whether a feature is read as it is stored, batch by batch: nothing reduces it."""
+    return family(job.features[name].kind).streamed
+
+
 def make_reducer(job: Job, name: str) -> TensorReducer:
     """The unfitted reduction of one feature array."""
     from emodask.reduction import TensorReducer
@@ -122,8 +127,12 @@ def make_reducer(job: Job, name: str) -> TensorReducer:
 
 
 def fit_reducers(job: Job, arrays: Arrays) -> dict[str, TensorReducer]:
-    """Fit the reduction of every array given, on all rows given."""
-    return {name: make_reducer(job, name).fit(array) for name, array in arrays.items()}
+    """Fit the reduction of every array given that has one, on all rows given."""
+    return {
+        name: make_reducer(job, name).fit(array)
+        for name, array in arrays.items()
+        if not is_streamed(job, name)
+    }
 
 
 def transform_each(
@@ -166,8 +175,13 @@ def transform_variants(
 def reduce(
     reducers: Mapping[str, TensorReducer], arrays: Arrays
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """Reduce arrays to matrices, one row a clip."""
-    return {name: np.asarray(reducers[name].transform(array)) for name, array in arrays.items()}
+    """Reduce arrays to matrices, one row a clip; those without a reduction as they are."""
+    return {
+        name: np.asarray(reducers[name].transform(array))
+        if name in reducers
+        else np.asarray(array, np.float32).reshape(len(array), -1)
+        for name, array in arrays.items()
+    }
 
 
 def emotion_columns(job: Job) -> tuple[str, ...]:
