@@ -356,7 +356,7 @@ def _table_of(location: tuple[int | str, ...]) -> type[BaseModel]:
 
 def _check_references(job: Job, where: str) -> None:
     from emodask.evaluation.protocols import PROTOCOLS
-    from emodask.models.checking import check_models, check_variants
+    from emodask.models.checking import check_features, check_models
 
     taken = {dim for f in job.features.values() for dim in family(f.kind).dims(f.settings)}
     for name in job.features:
@@ -387,7 +387,7 @@ def _check_references(job: Job, where: str) -> None:
                     f"{meant(feature_name, job.features)}"
                 )
     check_models(job.models, where)
-    check_variants(job, where)
+    check_features(job, where)
     for protocol in job.evaluation.protocols:
         if protocol not in PROTOCOLS:
             raise JobError(

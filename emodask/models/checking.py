@@ -7,7 +7,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from emodask.errors import JobError
-from emodask.models.classifiers import CLASSIFIERS, make_classifier
+from emodask.features import family
+from emodask.models.classifiers import CLASSIFIERS, is_network, make_classifier
 from emodask.nearest import meant
 
 if TYPE_CHECKING:
@@ -74,6 +75,17 @@ def _check_parameters(kind: str, parameters: Mapping[str, Any], place: str) -> N
         raise JobError(f"{place}: {error}") from error
 
 
+def check_features(job: Job, where: str) -> None:
+    """Refuse features and models that do not go together.
+
+    Raises
+    ------
+    JobError
+    """
+    check_variants(job, where)
+    check_streamed(job, where)
+
+
 def check_variants(job: Job, where: str) -> None:
     """Refuse variants of clips that differ between features, and models that would find none.
 
@@ -95,6 +107,53 @@ def check_variants(job: Job, where: str) -> None:
                 f"{where}: models.{name}.augment: none of its features has variants; give one "
                 "some, such as variants = ['noise20', 'pitch+2']"
             )
+
+
+def check_streamed(job: Job, where: str) -> None:
+    """Refuse to reduce features that are streamed, and models that would need all of one at once.
+
+    Raises
+    ------
+    JobError
+    """
+    streamed = {name for name, feature in job.features.items() if family(feature.kind).streamed}
+    for name in streamed & job.reductions.keys():
+        raise JobError(
+            f"{where}: reductions.{name}: {name} is read as it is stored, batch by batch, and "
+            "nothing reduces it; leave the table out"
+        )
+    for name, model in job.models.items():
+        read = [] if model.kind == FUSION else list(model.features or job.features)
+        for feature in streamed.intersection(read):
+            _check_streaming(job, model, read, feature, f"{where}: models.{name}")
+
+
+def _check_streaming(job: Job, model: Model, read: list[str], feature: str, place: str) -> None:
+    if not is_network(model.kind):
+        networks = " or ".join(kind for kind in CLASSIFIERS if is_network(kind))
+        raise JobError(
+            f"{place}.features: {model.kind} cannot read {feature}, which is too large to hold of "
+            f"all clips: a network can ({networks}), or give {model.kind} other features, such as "
+            "embeddings of the same pictures"
+        )
+    if len(read) > 1:
+        others = ", ".join(name for name in read if name != feature)
+        raise JobError(
+            f"{place}.features: {feature} is read batch by batch and cannot stand beside {others}; "
+            f"give the model features = [{feature!r}], others to another model, and join both by "
+            f'a model of kind = "{FUSION}"'
+        )
+    if model.scale:
+        raise JobError(
+            f"{place}.scale: {feature} is read batch by batch, and nothing but the network scales "
+            "it; leave scale out"
+        )
+    if job.evaluation.speaker_adapted:
+        raise JobError(
+            f"{place}: {feature} is read batch by batch and cannot be standardised by each "
+            "speaker's own clips; leave speaker_adapted out of [evaluation], or put the model "
+            "into a job of its own"
+        )
 
 
 def _check_fusion(name: str, models: Mapping[str, Model], place: str) -> None:

@@ -40,6 +40,11 @@ CLASSIFIERS: dict[str, Classifier] = {
 }
 
 
+def is_network(kind: str) -> bool:
+    """Whether a kind is one of emodask's networks: only they read features that are streamed."""
+    return kind in CLASSIFIERS and CLASSIFIERS[kind].path.startswith("emodask.models.networks")
+
+
 def make_classifier(kind: str, parameters: Mapping[str, Any], seed: int = 0) -> Any:
     """A new, unfitted classifier.
 

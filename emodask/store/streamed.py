@@ -18,7 +18,7 @@ from emodask.sources.location import reason
 from emodask.store.address import StoreAddress, open_group, stored_array
 
 CACHE_BYTES = 192 << 20
-"""Of decoded chunks that are kept: twenty of pictures of 256 x 256 in float16, six a clip."""
+"""Of decoded chunks that are kept: of six pictures of 256 x 256 a clip, those of 480 clips."""
 
 Places: TypeAlias = Any  # whatever NumPy takes as an index of one axis
 
