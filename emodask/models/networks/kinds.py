@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sklearn.utils._param_validation import Interval
 
+from emodask.models.networks.frame_cnn import FrameCnn
 from emodask.models.networks.network import MOST, Dims, Network, shown
 
 if TYPE_CHECKING:
@@ -237,9 +238,7 @@ class ConvHead(Network):
     def check_shapes(cls, shapes: Sequence[Dims]) -> None:
         """One feature of frames, channels, height and width."""
         if len(shapes) != 1 or len(shapes[0]) != 4:
-            raise ValueError(
-                f"it reads one feature of (frame, channel, y, x), not {shown(shapes)}"
-            )
+            raise ValueError(f"it reads one feature of (frame, channel, y, x), not {shown(shapes)}")
 
     def layers(self, dims: Dims, n_classes: int) -> Layers:
         from torch import nn
@@ -265,6 +264,7 @@ NETWORKS: Mapping[str, type[Network]] = {
     "dense-head": DenseHead,
     "embedding-fusion": EmbeddingFusion,
     "frame-layer": FrameLayer,
+    "frame-cnn": FrameCnn,
     "conv-head": ConvHead,
 }
 """Kinds of models that are networks."""
