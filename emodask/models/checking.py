@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from emodask.errors import JobError
@@ -39,6 +38,10 @@ def check_models(models: Mapping[str, Model], where: str) -> None:
             _check_fusion(name, models, place)
         else:
             _check_classifier(model, place)
+            if model.embeddings:
+                from emodask.models.networks.checking import check_embeddings
+
+                check_embeddings(name, models, place)
 
 
 def _check_classifier(model: Model, place: str) -> None:
@@ -53,9 +56,8 @@ def _check_classifier(model: Model, place: str) -> None:
             raise JobError(
                 f'{place}.{key}: {model.kind} has none; models of kind = "{FUSION}" have'
             )
-    package = CLASSIFIERS[model.kind].package
-    # Where the package is absent, reading the job is possible, and fitting is refused.
-    if package and find_spec(package) is None:
+    # Where a package is absent, reading the job is possible, and fitting is refused.
+    if CLASSIFIERS[model.kind].absent:
         return
     if model.parameters:
         _check_parameters(model.kind, model.parameters, f"{place}.parameters")
@@ -72,6 +74,19 @@ def _check_parameters(kind: str, parameters: Mapping[str, Any], place: str) -> N
         make_classifier(kind, parameters)._validate_params()
     except (JobError, ValueError, TypeError) as error:
         raise JobError(f"{place}: {error}") from error
+
+
+def check_features(job: Job, where: str) -> None:
+    """Refuse features and models that do not go together.
+
+    Raises
+    ------
+    JobError
+    """
+    from emodask.models.networks.checking import check_shapes
+
+    check_variants(job, where)
+    check_shapes(job, where)
 
 
 def check_variants(job: Job, where: str) -> None:
@@ -101,6 +116,7 @@ def _check_fusion(name: str, models: Mapping[str, Model], place: str) -> None:
     model = models[name]
     settings: dict[str, Any] = {
         "features": model.features,
+        "embeddings": model.embeddings,
         "parameters": model.parameters,
         "scale": model.scale,
         "calibrate": model.calibrate,
@@ -153,9 +169,10 @@ def check_installed(job: Job, names: Iterable[str] | None = None) -> None:
     """
     for name in names or job.models:
         model = job.models[name]
-        if model.kind == FUSION:
-            check_installed(job, model.members)
-        elif CLASSIFIERS[model.kind].package:
+        read = (*model.members, *model.embeddings)
+        if read:
+            check_installed(job, read)
+        if model.kind != FUSION and CLASSIFIERS[model.kind].package:
             try:
                 make_classifier(model.kind, model.parameters)
             except JobError as error:
