@@ -18,7 +18,8 @@ from emodask.evaluation.clips import (
     stored_identities,
     usable_clips,
 )
-from emodask.evaluation.folds import EvaluationProgress, search_all
+from emodask.evaluation.fit_search import search_all
+from emodask.evaluation.folds import EvaluationProgress
 from emodask.evaluation.passes import StoredRows
 from emodask.evaluation.protocols import require_emotions
 from emodask.job import Job, load_job

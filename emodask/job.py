@@ -100,10 +100,11 @@ class Reduction(_Settings):
 
 
 class Model(_Settings):
-    """One classifier on some of the features, or a late fusion of other models."""
+    """One classifier on some features or on what networks learnt, or a late fusion of models."""
 
     kind: str
     features: tuple[str, ...] = ()
+    embeddings: tuple[str, ...] = ()
     parameters: dict[str, Any] = {}
     scale: StrictBool = False
     calibrate: StrictBool = False
@@ -327,8 +328,7 @@ def _explain(
     for problem in error.errors():
         place = prefix + ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            table = settings or _table_of(problem["loc"])
-            known = table.model_fields
+            known = (settings or _table_of(problem["loc"])).model_fields
             close = meant(str(problem["loc"][-1]), known)
             lines.append(f"{place}: unknown key; known keys: {', '.join(known)}{close}")
         elif problem["type"] == "missing":

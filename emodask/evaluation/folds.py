@@ -26,9 +26,7 @@ from emodask.models.system import (
     features_used,
     is_streamed,
     make_reducer,
-    model_features,
 )
-from emodask.models.trials import searches_of
 from emodask.store import StoreAddress
 
 if TYPE_CHECKING:
@@ -60,7 +58,7 @@ class Prediction:
     """What one model said of the test clips of one fold; ``rows`` are places in the store.
 
     ``chosen`` are the parameters that its search chose, if it has one; ``seconds`` the wall time
-    that fitting and predicting took in its task.
+    that fitting and predicting took in its task; ``training`` how that of a network went.
     """
 
     protocol: str
@@ -71,6 +69,7 @@ class Prediction:
     probability: npt.NDArray[np.float64]
     chosen: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    training: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +139,7 @@ def run_folds(
         outcomes = run_searched(
             job,
             fitted,
-            partial(_reduce_one, job, address),
+            partial(reduce_one, job, address),
             partial(_predict_sides, job),
             lambda fold: parts[id(fold)],
             client,
@@ -257,9 +256,10 @@ def predict_folds(
     return [_predict_sides(job, sides) for sides in reduce_folds(job, address, folds)]
 
 
-def _reduce_one(
+def reduce_one(
     job: Job, address: StoreAddress, fold: FittedFold, features: Sequence[str] | None = None
 ) -> Sides:
+    """Reduce the clips of one fold."""
     (sides,) = reduce_folds(job, address, [fold], features)
     return sides
 
@@ -311,49 +311,7 @@ def _predict_models(
                 model.predict_proba(unseen),
                 getattr(model, "chosen", {}),  # a fusion's members have their own rows
                 time.perf_counter() - began,
+                getattr(model, "training", {}),
             )
         )
     return predictions
-
-
-def search_all(
-    job: Job,
-    address: StoreAddress,
-    clips: Clips,
-    model: str,
-    reducers: dict[str, TensorReducer],
-    client: Client | None = None,
-    on_progress: Callable[[EvaluationProgress], None] | None = None,
-    variant: str = "",
-) -> Searched:
-    """What the searches of one model choose when it is fitted on all clips; nothing without any.
-
-    Raises
-    ------
-    EvaluationError
-        If a model cannot be fitted.
-    """
-    if not searches_of(job, [model], clips.actor):
-        return {}
-    task = FoldTask("fit", "all clips", clips.rows, clips.rows[:0], clips.emotion)
-    fold = FittedFold(task, reducers, clips.actor, clips.actor[:0])
-    part = {variant: Part(clips.emotion, clips.actor)}
-    tell = on_progress or (lambda progress: None)
-    reduce = partial(_reduce_one, job, address, features=model_features(job, model))
-    ((_, found),) = run_searched(
-        job,
-        [fold],
-        reduce,
-        partial(_what_was_chosen, variant),
-        lambda fold: part,
-        client,
-        lambda trials, total: tell(EvaluationProgress("fit", 0, 1, "", trials, total)),
-        [model],
-    )
-    if isinstance(found, EvaluationError):
-        raise found
-    return found
-
-
-def _what_was_chosen(variant: str, sides: Sides, searched: Mapping[str, Searched]) -> Searched:
-    return searched[variant]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sklearn.utils._param_validation import Interval
 
-from emodask.models.networks.frame_cnn import FrameCnn
 from emodask.models.networks.network import MOST, Dims, Network, shown
 
 if TYPE_CHECKING:
@@ -42,12 +42,14 @@ class MfccImageCnn(Network):
             )
 
     def layers(self, dims: Dims, n_classes: int) -> Layers:
-        from torch import nn
+        from torch import channels_last, nn
 
         places = math.prod((size - 3) // 4 for size in dims)
+        convolution = nn.Conv2d(1, 256, 4)
+        convolution.to(memory_format=channels_last)  # type: ignore[call-overload]  # faster
         hidden = nn.Sequential(
             nn.Unflatten(1, (1, dims[0])),
-            nn.Conv2d(1, 256, 4),
+            convolution,
             nn.MaxPool2d(4),
             nn.ReLU(),  # of the largest is the largest of the ReLU, on a sixteenth of the numbers
             nn.BatchNorm2d(256),
@@ -179,8 +181,8 @@ class DenseHead(Network):
         from torch import nn
 
         sizes = [math.prod(dims), *self.hidden]
-        below = [nn.Flatten()]
-        for given, units in zip(sizes, sizes[1:], strict=False):
+        below: list[nn.Module] = [nn.Flatten()]
+        for given, units in itertools.pairwise(sizes):
             below += [nn.Linear(given, units), nn.ReLU(), nn.Dropout(self.dropout)]
         return nn.Sequential(*below), nn.Linear(sizes[-1], n_classes)
 
@@ -255,16 +257,3 @@ def _at_least(numbers: int, shapes: Sequence[Dims]) -> None:
     found = [math.prod(dims) for dims in shapes]
     if all(found) and sum(found) < numbers:
         raise ValueError(f"it reads at least {numbers} numbers a clip, not {shown(shapes)}")
-
-
-NETWORKS: Mapping[str, type[Network]] = {
-    "mfcc-image-cnn": MfccImageCnn,
-    "sequence-cnn": SequenceCnn,
-    "curve-cnn": CurveCnn,
-    "dense-head": DenseHead,
-    "embedding-fusion": EmbeddingFusion,
-    "frame-layer": FrameLayer,
-    "frame-cnn": FrameCnn,
-    "conv-head": ConvHead,
-}
-"""Kinds of models that are networks."""

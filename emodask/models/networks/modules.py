@@ -61,6 +61,8 @@ class Whole(nn.Module):
 class CrossEntropy(nn.Module):
     """Cross-entropy of every frame against the label of its clip."""
 
+    weight: Tensor | None
+
     def __init__(self, weight: Tensor | None = None) -> None:
         super().__init__()
         self.register_buffer("weight", weight)

@@ -142,9 +142,7 @@ class Network(ClassifierMixin, BaseEstimator):
         if cls.by_frame and (len(shapes) != 1 or len(shapes[0]) < 2):
             raise ValueError(f"it reads one feature of frames, (frame, ...), not {shown(shapes)}")
 
-    def fit(
-        self, X: Rows, y: npt.NDArray[Any], groups: npt.NDArray[Any] | None = None
-    ) -> Network:
+    def fit(self, X: Rows, y: npt.NDArray[Any], groups: npt.NDArray[Any] | None = None) -> Network:
         """Train on rows.
 
         Parameters

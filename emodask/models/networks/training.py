@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -245,18 +244,11 @@ def _columns(X: Rows, rows: Places) -> tuple[torch.Tensor, torch.Tensor]:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Random numbers of Python, NumPy and PyTorch from a seed, and as they were afterwards."""
-    python, numbers = random.getstate(), np.random.get_state()
+    """PyTorch's random numbers from a seed, and as they were afterwards; on a GPU, exact sums."""
     deterministic = {"enabled": True, "benchmark": False, "deterministic": True}
     with torch.random.fork_rng(), torch.backends.cudnn.flags(**deterministic, allow_tf32=False):
-        random.seed(seed)
-        np.random.seed(seed)
         torch.manual_seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numbers)
+        yield
 
 
 def _number(value: Any) -> float | None:
