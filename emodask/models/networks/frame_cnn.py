@@ -85,7 +85,8 @@ class FrameCnn(Network):
         for numbers in (flat, 32):
             below += [nn.Linear(numbers, 32), nn.ReLU(), nn.Dropout(self.dropout)]
         # Pixels beside their channels take a third less time on a processor.
-        return nn.Sequential(*below).to(memory_format=channels_last), nn.Linear(32, n_classes)
+        hidden = nn.Sequential(*below).to(memory_format=channels_last)  # type: ignore[call-overload]
+        return hidden, nn.Linear(32, n_classes)
 
     def augmented(self, batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         if not self.augment:
