@@ -93,7 +93,7 @@ def crops(
     y: npt.NDArray[np.float64],
     size: float,
     shape: tuple[int, int],
-) -> npt.NDArray[Any]:
+) -> npt.NDArray[np.float32]:
     """Rectangles of frames, scaled to one shape.
 
     Each is the smallest of the shape's proportions that holds a square of ``size`` pixels, and is
@@ -113,7 +113,7 @@ def crops(
 
     Returns
     -------
-    ndarray, shape (n, *shape), of the frames' type
+    ndarray of float32, shape (n, *shape)
 
     Examples
     --------
@@ -131,7 +131,7 @@ def crops(
     enlarged = high < height
     first = (width, height) if enlarged else (across, high)
     step_x, step_y = wide / first[0], tall / first[1]
-    out = np.empty((len(frames), height, width), frames.dtype)
+    out = np.empty((len(frames), height, width), np.float32)
     for i, frame in enumerate(frames):
         left = _within(x[i] - wide / 2, wide, frame.shape[1])
         top = _within(y[i] - tall / 2, tall, frame.shape[0])
@@ -143,7 +143,7 @@ def crops(
             ]
         )
         found = cv2.warpAffine(
-            frame,
+            frame.astype(np.float32, copy=False),
             warp,
             first,
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
