@@ -25,7 +25,8 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from emodask.errors import FeatureError, UsageError
-from emodask.features import Family, FamilySettings
+from emodask.features import Family
+from emodask.features.faces.cropping import FaceCrop
 from emodask.features.video.histograms import histograms
 
 _LEVEL_LIMIT = 1e15  # the square of a larger level could overflow float32
@@ -154,8 +155,11 @@ def hog3d(
 _Size = Annotated[int, Field(ge=1)]
 
 
-class Settings(FamilySettings):
+class Settings(FaceCrop):
     """Keys of ``[features.hog3d]``: how the frames are decoded, and what :func:`hog3d` is given.
+
+    With ``crop = "face"`` (:class:`emodask.features.faces.cropping.FaceCrop`) frames are decoded to
+    ``decode_width`` x ``decode_height``, and `height` and `width` are those of the cropped face.
 
     Examples
     --------
@@ -194,11 +198,30 @@ def _dims(settings: Settings) -> Mapping[str, int]:
 
 
 def _decode(settings: Settings) -> Mapping[str, Any]:
-    return settings.model_dump(include={"height", "width", "frames", "gray"})
+    size = settings.decoded_size(settings.height, settings.width)
+    return {**size, "frames": settings.frames, "gray": settings.gray}
+
+
+def seen(frames: npt.NDArray[Any], settings: Settings) -> npt.NDArray[Any]:
+    """The frames that :func:`hog3d` is given: those that were decoded, cropped if the job says so.
+
+    Raises
+    ------
+    FeatureError
+        If faces are wanted, and there is none in any frame.
+    """
+    return settings.cropped(frames, settings.height, settings.width)
 
 
 def _compute(frames: npt.NDArray[Any], settings: Settings, seed: int) -> npt.NDArray[np.float32]:
-    return hog3d(frames, settings.cell, settings.bins, settings.smooth, settings.contrast_floor)
+    gray = seen(frames, settings)
+    return hog3d(gray, settings.cell, settings.bins, settings.smooth, settings.contrast_floor)
+
+
+def _memory(settings: Settings, count: int) -> int:
+    size = (settings.frames, settings.height, settings.width)
+    smoothed_frames = 4 * math.prod(size) if settings.smooth else 0
+    return settings.crop_memory(*size) + smoothed_frames
 
 
 FAMILY = Family(
@@ -207,6 +230,6 @@ FAMILY = Family(
     dims=_dims,
     decode=_decode,
     compute=_compute,
-    memory=lambda settings, count: 4 * count if settings.smooth else 0,
+    memory=_memory,
     coords=lambda settings: {"angle": ("azimuth", "polar")},
 )
