@@ -18,6 +18,33 @@ _WHOLE_BLOCKS = 16
 """Columns that swscale converts to planes at a time; it garbles what is left of a last block."""
 
 
+def fitted(size: tuple[int, int], full: tuple[int, int]) -> tuple[int, int]:
+    """The largest width and height of a picture's proportions that fit, give or take a pixel.
+
+    Examples
+    --------
+    >>> fitted((1280, 720), (854, 480)), fitted((1080, 1920), (854, 480))
+    ((854, 480), (270, 480))
+    """
+    scale = min(full[0] / size[0], full[1] / size[1])
+    width, height = (max(round(side * scale), 1) for side in size)
+    return (
+        full[0] if abs(width - full[0]) <= 1 else width,
+        full[1] if abs(height - full[1]) <= 1 else height,
+    )
+
+
+def _centred(planes: npt.NDArray[np.uint8], full: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Planes in the middle of larger ones, their edges going on."""
+    width, height = full
+    down, across = height - planes.shape[1], width - planes.shape[2]
+    return np.pad(
+        planes,
+        ((0, 0), (down // 2, down - down // 2), (across // 2, across - across // 2)),
+        mode="edge",
+    )
+
+
 class Planes:
     """Turns decoded frames into planes of one size, upright: red, green and blue, or luma alone.
 
@@ -26,10 +53,14 @@ class Planes:
     size : (int, int)
         Width and height.
     gray : "rgb" or "luma"
+    fit : bool
+        Keep a frame's proportions: scaled as large as fits, in the middle, its edges going on where
+        it does not fill the size. Without it, it is stretched to the size.
     """
 
-    def __init__(self, size: tuple[int, int], gray: str) -> None:
+    def __init__(self, size: tuple[int, int], gray: str, fit: bool = False) -> None:
         self._size = size
+        self._fit = fit
         self._gray = gray
         self._reformatter = VideoReformatter()  # sets its conversion up once, not for each frame
 
@@ -42,10 +73,13 @@ class Planes:
                 f"frames in pixel format {frame.format.name} cannot be converted: {why(error)}"
             ) from error
         transposed, flip_y, flip_x = _orientation(frame)
-        width, height = self._size[::-1] if transposed else self._size
+        full = self._size[::-1] if transposed else self._size
+        width, height = fitted((frame.width, frame.height), full) if self._fit else full
         found = np.empty((len(planes), height, width), np.uint8)
         for plane, target in zip(planes, found, strict=True):
             scaled(plane, (width, height), frame.width, target)
+        if (width, height) != full:
+            found = _centred(found, full)
         if transposed:
             found = found.swapaxes(1, 2)
         return np.ascontiguousarray(found[:, :: -1 if flip_y else 1, :: -1 if flip_x else 1])

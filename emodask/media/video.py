@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,7 @@ def gray_frames(
     frames: int | None = None,
     gray: Literal["rgb", "luma"] = "rgb",
     every: int | None = None,
+    fit: bool = False,
     max_seconds: float = 60.0,
 ) -> npt.NDArray[np.float32] | npt.NDArray[np.uint8]:
     """Decode a video to gray frames of one size.
@@ -53,6 +54,8 @@ def gray_frames(
     every : int, optional
         Choose ``frames`` frames as they are (:func:`emodask.media.choosing.chosen`) in place of
         interpolating.
+    fit : bool
+        Keep the video's proportions, its edges going on where it does not fill the result.
     gray : {"rgb", "luma"}
         ``rgb`` scales and interpolates RGB, then takes 0.2989 R + 0.587 G + 0.114 B (ITU-R BT.601).
         ``luma`` scales the decoder's Y plane, in its own range (16 to 235 as a rule): faster.
@@ -81,7 +84,7 @@ def gray_frames(
     """
     size = (width, height)
     room = MAX_HELD // (width * height * (3 if gray == "rgb" else 1))
-    planes = Planes(size, gray)
+    planes = Planes(size, gray, fit)
     held: list[npt.NDArray[np.uint8]] = []
     count = 0
     for _, frame in _decoded(data, max_seconds):
@@ -164,8 +167,14 @@ def _gray(stack: npt.NDArray[np.uint8], gray: str) -> npt.NDArray[Any]:
     return rgb_to_gray(stack) if gray == "rgb" else stack[:, 0]
 
 
-Picture = tuple[int, int, Literal["rgb", "luma"]]
-"""Height, width and gray of the frames of one feature."""
+class Picture(NamedTuple):
+    """What the frames of one feature are scaled to."""
+
+    height: int
+    width: int
+    gray: Literal["rgb", "luma"] = "rgb"
+    fit: bool = False
+
 
 PlanesByPicture = Mapping[Picture, npt.NDArray[np.uint8]]
 
@@ -179,7 +188,7 @@ def planes_in_time(
     ----------
     media : bytes or Path
         A whole media file, or where one lies on disk.
-    pictures : sequence of (height, width, gray)
+    pictures : sequence of Picture
         What each frame is scaled to.
 
     Yields
@@ -194,7 +203,10 @@ def planes_in_time(
         If there is no video stream, decoding breaks off, a frame is damaged, a time stamp leaps
         more than a minute ahead, or frames are too large.
     """
-    scalers = {(h, w, gray): Planes((w, h), gray) for h, w, gray in pictures}
+    scalers = {
+        picture: Planes((picture.width, picture.height), picture.gray, picture.fit)
+        for picture in pictures
+    }
     latest = 0.0
     for seconds, frame in _decoded(media, None):
         if seconds > latest + LONGEST_GAP:

@@ -27,7 +27,8 @@ class FaceCrop(FamilySettings):
     crop : "none" or "face"
         Whole frames, or one person's face: found, followed, cropped to the shape of the result.
     decode_height, decode_width : int
-        Pixels of the frames in which faces are looked for, and which are cropped.
+        Pixels of the frames in which faces are looked for, and which are cropped: a video of other
+        proportions fills a part of them.
     detector : "haar" or "blazeface"
         What finds faces (:func:`emodask.features.faces.detectors.detector`).
     margin : float
@@ -53,11 +54,15 @@ class FaceCrop(FamilySettings):
             raise ValueError(f'{" and ".join(idle)} means something with crop = "face" alone')
         return self
 
-    def decoded_size(self, height: int, width: int) -> dict[str, int]:
-        """What :func:`emodask.media.gray_frames` is told of the size of frames."""
+    def decoded_size(self, height: int, width: int) -> dict[str, Any]:
+        """What :func:`emodask.media.gray_frames` is told of the size of frames.
+
+        A face is looked for as it is: the proportions of a video are kept, as those of telephones
+        held upright.
+        """
         if self.crop == "none":
             return {"height": height, "width": width}
-        return {"height": self.decode_height, "width": self.decode_width}
+        return {"height": self.decode_height, "width": self.decode_width, "fit": True}
 
     def crop_memory(self, frames: int, height: int, width: int) -> int:
         """The most bytes that :meth:`cropped` takes for so many frames of a family's size."""
