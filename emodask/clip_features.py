@@ -26,6 +26,8 @@ Compute = Callable[
 ]
 """What turns bytes into features: :func:`features_of_bytes`, here or in a decoder process."""
 
+_LEVELS = 255
+
 DECODING: dict[Modality, str] = {"video": "decoding video", "audio": "decoding sound"}
 
 
@@ -184,9 +186,19 @@ def as_stored(
     --------
     >>> as_stored(np.array([0.1, 700.3], np.float32), "float16").tolist()
     [0.0999755859375, 700.5]
+    >>> as_stored(np.array([0.1, 70.5, 71.5], np.float32), "uint8").tolist()
+    [0.0, 70.0, 72.0]
     """
     if precision == "float32":
         return values
+    if precision == "uint8":
+        levels = np.rint(values)
+        low, high = levels.min(), levels.max()
+        if low < 0 or high > _LEVELS:
+            raise FeatureError(
+                f"{name} reaches from {low:g} to {high:g}; gray levels go from 0 to {_LEVELS}"
+            )
+        return levels
     with np.errstate(over="ignore"):
         kept = values.astype(precision)
     if not np.isfinite(kept).all():

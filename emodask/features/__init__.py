@@ -21,6 +21,10 @@ VARIANT = "variant"
 """The dimension after ``clip`` of arrays that hold variants of each clip, the clip itself first."""
 
 
+Precision = Literal["float32", "float16"]
+"""Types that numbers can be stored in."""
+
+
 class FamilySettings(BaseModel):
     """Base of each family's settings: frozen, and unknown keys are refused.
 
@@ -29,7 +33,8 @@ class FamilySettings(BaseModel):
     precision : "float32" or "float16"
         Type of the stored numbers. float16 rounds what was computed to 11 significant bits, so
         that a chunk takes half the memory and about half the bytes; training and prediction see
-        the rounded numbers alike.
+        the rounded numbers alike. A family of gray levels has "uint8" in their place: rounded to
+        whole levels.
     LATER : frozenset of str
         Keys that stores from before them lack: written out where they differ from their defaults.
     """
@@ -38,7 +43,7 @@ class FamilySettings(BaseModel):
 
     LATER: ClassVar[frozenset[str]] = frozenset()
 
-    precision: Literal["float32", "float16"] = "float32"
+    precision: Precision = "float32"
 
     @model_serializer(mode="wrap")
     def _written_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

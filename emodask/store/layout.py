@@ -53,9 +53,9 @@ class ArraySpec:
 class Row:
     """What a worker found out about one clip.
 
-    ``features`` holds the arrays that could be computed; the others are stored as NaN. ``checksum``
-    is that of a row read back from a store, None for one that has just been computed. ``steps`` are
-    seconds of wall time by what was done; they are not stored.
+    ``features`` holds the arrays that could be computed; what stands for the others is
+    :func:`absent`. ``checksum`` is that of a row read back from a store, None for one that has just
+    been computed. ``steps`` are seconds of wall time by what was done; they are not stored.
     """
 
     status: Status
@@ -65,6 +65,20 @@ class Row:
     frames: int = 0
     checksum: int | None = None
     steps: Mapping[str, float] = field(default_factory=dict)
+
+
+def absent(dtype: str) -> float | int:
+    """What stands in the place of a clip's feature that could not be computed.
+
+    NaN; 0 where only gray levels can be stored: whether there is a feature, ``status`` and
+    ``error`` say.
+
+    Examples
+    --------
+    >>> absent("float16"), absent("uint8")
+    (nan, 0)
+    """
+    return 0 if dtype == "uint8" else float("nan")
 
 
 def specs(job: Job, n_clips: int) -> tuple[ArraySpec, ...]:
@@ -99,7 +113,7 @@ def specs(job: Job, n_clips: int) -> tuple[ArraySpec, ...]:
                 ("clip", *dims),
                 (n_clips, *dims.values()),
                 feature.settings.precision,
-                float("nan"),
+                absent(feature.settings.precision),
                 "rows of a table"
                 if found.modality == "table"
                 else f"{feature.kind} features of the {found.modality}",

@@ -27,7 +27,18 @@ from emodask.store.address import (
     strings,
 )
 from emodask.store.creation import create
-from emodask.store.layout import CODEC, CODES, FORMAT, IDENTITY, NAMES, Row, Status, checksum, specs
+from emodask.store.layout import (
+    CODEC,
+    CODES,
+    FORMAT,
+    IDENTITY,
+    NAMES,
+    Row,
+    Status,
+    absent,
+    checksum,
+    specs,
+)
 
 _IDENTITY_CHUNKS = 256
 """How many chunks each array of names and labels has at most."""
@@ -239,7 +250,7 @@ def write_batch(group: zarr.Group, start: int, rows: Sequence[Row]) -> None:
     stacks = {}
     for name in names:
         array = stored_array(group, name)
-        stacks[name] = np.full((len(rows), *array.shape[1:]), np.nan, array.dtype)
+        stacks[name] = np.full((len(rows), *array.shape[1:]), absent(array.dtype.name), array.dtype)
     for i, row in enumerate(rows):
         for name, values in row.features.items():
             stacks[name][i] = values
