@@ -15,6 +15,7 @@ from av.video.reformatter import VideoReformatter
 
 from emodask.errors import MediaError, TooLongError
 from emodask.media.blending import interpolated, places, rgb_to_gray
+from emodask.media.choosing import chosen
 from emodask.media.decoding import VIDEO_DECODERS, decode, open_media, why
 from emodask.media.limits import (
     LONGEST_GAP,
@@ -37,6 +38,7 @@ def gray_frames(
     width: int,
     frames: int | None = None,
     gray: Literal["rgb", "luma"] = "rgb",
+    every: int | None = None,
     max_seconds: float = 60.0,
 ) -> npt.NDArray[np.float32] | npt.NDArray[np.uint8]:
     """Decode a video to gray frames of one size.
@@ -54,6 +56,9 @@ def gray_frames(
         Pixels of the result, whatever the shape of the video.
     frames : int, optional
         Frames of the result; None keeps those that were decoded.
+    every : int, optional
+        Choose ``frames`` frames as they are (:func:`emodask.media.choosing.chosen`) in place of
+        interpolating.
     gray : {"rgb", "luma"}
         ``rgb`` scales and interpolates RGB, then takes 0.2989 R + 0.587 G + 0.114 B (ITU-R BT.601).
         ``luma`` scales the decoder's Y plane, in its own range (16 to 235 as a rule): faster.
@@ -77,7 +82,8 @@ def gray_frames(
     Counts in the container are not trusted: the number of frames is that of frames that decode.
     Their times are not used either, other than to tell how long the video is. Of several video
     streams the first is read; pictures attached to sound are not video. A video whose scaled frames
-    take more than ``MAX_HELD`` bytes is decoded twice: to count, and to keep those that matter.
+    take more than ``MAX_HELD`` bytes is decoded twice: to count, and to keep those that matter. Of
+    frames chosen ``every`` so many, no others are scaled or held.
     """
     size = (width, height)
     room = MAX_HELD // (width * height * (3 if gray == "rgb" else 1))
@@ -86,7 +92,10 @@ def gray_frames(
     count = 0
     for _, frame in _decoded(data, max_seconds):
         count += 1
-        if count <= room:
+        if every and frames is not None:  # which are kept does not depend on how many come
+            if (count - 1) % every == 0 and len(held) < frames:
+                held.append(planes.of(frame))
+        elif count <= room:
             held.append(planes.of(frame))
         elif frames is None:
             raise MediaError(
@@ -95,20 +104,31 @@ def gray_frames(
             )
         else:
             held.clear()
+    if every and frames is not None:
+        _check_motion(count)
+        return _gray(np.stack([held[i // every] for i in chosen(count, frames, every)]), gray)
     if count <= room or frames is None:
-        return gray_of(held, frames, gray)
+        return gray_of(held, frames, gray, every)
     _check_motion(count)
-    needed = {i for b, f in places(count, frames) for i in (b, b + 1) if i == b or f}
+    if every is None:
+        needed = {i for b, f in places(count, frames) for i in (b, b + 1) if i == b or f}
+    else:
+        needed = set(chosen(count, frames, every))
     kept = {
         i: planes.of(frame)
         for i, (_, frame) in enumerate(_decoded(data, max_seconds))
         if i in needed
     }
-    return _gray(interpolated(kept, count, frames), gray)
+    if every is None:
+        return _gray(interpolated(kept, count, frames), gray)
+    return _gray(np.stack([kept[i] for i in chosen(count, frames, every)]), gray)
 
 
 def gray_of(
-    planes: Sequence[npt.NDArray[np.uint8]], frames: int | None, gray: Literal["rgb", "luma"]
+    planes: Sequence[npt.NDArray[np.uint8]],
+    frames: int | None,
+    gray: Literal["rgb", "luma"],
+    every: int | None = None,
 ) -> npt.NDArray[np.float32] | npt.NDArray[np.uint8]:
     """Consecutive frames of a video as gray frames: what :func:`gray_frames` makes of a whole one.
 
@@ -119,6 +139,8 @@ def gray_of(
     frames : int or None
         Frames of the result; None keeps those that there are.
     gray : {"rgb", "luma"}
+    every : int, optional
+        Choose frames as they are, in place of interpolating.
 
     Returns
     -------
@@ -131,6 +153,8 @@ def gray_of(
     """
     count = len(planes)
     _check_motion(count)
+    if every is not None and frames is not None:
+        return _gray(np.stack([planes[i] for i in chosen(count, frames, every)]), gray)
     whole = frames is None or frames == count
     return _gray(np.stack(planes) if whole else interpolated(planes, count, frames or 0), gray)
 

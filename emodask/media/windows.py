@@ -58,10 +58,11 @@ class Window:
         width: int,
         frames: int | None = None,
         gray: Literal["rgb", "luma"] = "rgb",
+        every: int | None = None,
     ) -> npt.NDArray[Any]:
         """What :func:`emodask.media.gray_frames` gives for a clip of these frames."""
         picture: Picture = (height, width, gray)
-        return gray_of([planes[picture] for planes in self.planes], frames, gray)
+        return gray_of([planes[picture] for planes in self.planes], frames, gray, every)
 
     def mono_samples(self, *, rate: int, seconds: float | None = None) -> npt.NDArray[np.float32]:
         """What :func:`emodask.media.mono_samples` gives for a clip of this sound."""

@@ -232,7 +232,8 @@ def _decoded(job: Job, clip: ClipShape) -> tuple[int, int, int]:
             planes = pixels * _PLANES[settings.get("gray", "rgb")]
             count = wanted * pixels
             room = max(MAX_HELD, 2 * wanted * planes)
-            held = max(held, min(clip.frames * planes, room) + wanted * planes)
+            scaled = wanted if settings.get("every") else clip.frames
+            held = max(held, min(scaled * planes, room) + wanted * planes)
             results[key] = 4 * count if planes > pixels else 0
         else:
             count = round(clip.seconds * settings["rate"])
