@@ -15,6 +15,7 @@ import numpy as np
 import emodask
 from emodask.errors import BundleError, BundleWriteError, EmodaskError
 from emodask.job import Job, parse_job
+from emodask.models.bundle_weights import read_weights, write_weights
 from emodask.models.fitted import Fitted, FittedFusion, FittedModel
 from emodask.models.fusion import RULES, weights_shape
 from emodask.models.temperature import Temperature
@@ -104,6 +105,7 @@ def save_bundle(
         adapted = dict(_classifiers(bundle.adapted, _ADAPTED)) if bundle.adapted else {}
         for name, fitted in {**classifiers, **adapted}.items():
             place.write(name, skops.io.dumps(fitted.estimator))
+        write_weights(place, bundle.job, bundle.model.features)
         index = {
             "format": FORMAT,
             "version": emodask.__version__,
@@ -158,6 +160,7 @@ def load_bundle(folder: str | Path, storage_options: StorageOptions | None = Non
     try:
         job = parse_job(index["job"], f"{where}/{_INDEX}")
         reducers = {}
+        read_weights(place, job, index["features"])
         for name in index["features"]:
             with np.load(
                 io.BytesIO(place.read(f"reduction-{name}.npz")), allow_pickle=False

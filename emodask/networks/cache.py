@@ -203,5 +203,9 @@ def sha256_of(path: Path) -> str:
 def plain_path(place: Location) -> Path | None:
     """The path of a place that lies on this machine; None of one that has to be fetched."""
     fs, path = place.filesystem()
-    protocols: Any = (fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol
-    return Path(path) if "file" in protocols else None
+    return Path(path) if is_local(fs) else None
+
+
+def is_local(fs: Any) -> bool:
+    """Whether a file system is this machine's own."""
+    return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)

@@ -126,7 +126,8 @@ class _Unread:
 
 class _Lazy(dict[str, _Unread]):
     def __init__(self, tensors: Any) -> None:
-        super().__init__((name, _Unread(tensors, name)) for name in tensors.keys())
+        names: list[str] = list(tensors.keys())
+        super().__init__((name, _Unread(tensors, name)) for name in names)
 
 
 def _header_size(head: bytes) -> int:
@@ -138,13 +139,13 @@ def _check_safetensors(path: Path, head: bytes, where: str) -> None:
     length = _header_size(head)
     size = path.stat().st_size
     if 8 + length > size:
-        raise SourceError(f"{where}: truncated: {size} bytes, and its header alone has {8 + length}")
+        raise SourceError(
+            f"{where}: truncated: {size} bytes, and its header alone has {8 + length}"
+        )
     with path.open("rb") as file:
         file.seek(8)
         header = json.loads(file.read(length))
-    ends = [
-        about["data_offsets"][1] for name, about in header.items() if name != "__metadata__"
-    ]
+    ends = [about["data_offsets"][1] for name, about in header.items() if name != "__metadata__"]
     needed = 8 + length + max(ends, default=0)
     if len(ends) > _MAX_TENSORS or size != needed:
         what = "truncated" if size < needed else "damaged"
@@ -189,9 +190,7 @@ def _state_dict(found: Any, where: str) -> Mapping[str, Any]:
             found = found[key]
     if not isinstance(found, Mapping):
         raise SourceError(f"{where}: holds a {type(found).__name__}; {_WANTED}")
-    tensors = {
-        str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)
-    }
+    tensors = {str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)}
     return {name.removeprefix("module."): value for name, value in tensors.items()}
 
 

@@ -132,7 +132,7 @@ def digest_of(part: Part) -> str:
     for name in sorted(part):
         values = np.ascontiguousarray(part[name], "<f4")
         state.update(json.dumps([name, list(values.shape)]).encode() + b"\n")
-        state.update(memoryview(values).cast("B"))
+        state.update(values.tobytes())
     return state.hexdigest()
 
 

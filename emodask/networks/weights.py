@@ -136,6 +136,6 @@ def _check_file(path: Path, place: Location) -> None:
 def _check_sum(found: str, wanted: str, place: Location) -> None:
     if found != wanted:
         raise SourceError(
-            f"{place}: the file's SHA-256 is {found}; the job's checksum is {wanted}: another file, "
-            "or a damaged one"
+            f"{place}: the file's SHA-256 is {found}; the job's checksum is {wanted}: another "
+            "file, or a damaged one"
         )
