@@ -16,7 +16,7 @@ from emodask.networks.weights import load
 if TYPE_CHECKING:
     from torch import nn
 
-LIBRARIES = 260 << 20
+LIBRARIES = 220 << 20
 """What PyTorch takes of a process: its libraries and their first convolution. Measured."""
 
 
