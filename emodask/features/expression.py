@@ -81,15 +81,21 @@ def _dims(settings: Settings) -> Mapping[str, int]:
 
 def _decode(settings: Settings) -> Mapping[str, Any]:
     side = _BASES[settings.base].side
-    kept = settings.model_dump(include={"frames", "gray", "every"})
-    return {"height": side, "width": side, **kept}
+    return settings.decoding(side, side)
 
 
 def _compute(frames: npt.NDArray[Any], settings: Settings, seed: int) -> npt.NDArray[np.float32]:
     base = _BASES[settings.base]
     module = frozen(base.build, base.layout, settings.content)
+    pictures = settings.cropped(frames, base.side, base.side, close=False)
     out = np.empty(tuple(_dims(settings).values()), np.float32)
-    return applied(module, frames, base.normalised, _BATCH, out)
+    return applied(module, pictures, base.normalised, _BATCH, out)
+
+
+def _memory(settings: Settings, count: int) -> int:
+    side = _BASES[settings.base].side
+    cropping = settings.crop_memory(settings.frames, side, side)
+    return _REORDERED + _BYTES_A_PICTURE * min(_BATCH, settings.frames) + cropping
 
 
 def _prepare(settings: Settings) -> None:
@@ -106,7 +112,7 @@ FAMILY = Family(
     dims=_dims,
     decode=_decode,
     compute=_compute,
-    memory=lambda settings, count: _REORDERED + _BYTES_A_PICTURE * min(_BATCH, settings.frames),
+    memory=_memory,
     streamed=True,
     prepare=_prepare,
     resident=lambda settings: LIBRARIES + _BASES[settings.base].layout.size,

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from emodask.features import Family, FamilySettings
+from emodask.features import Family
+from emodask.features.faces.cropping import FaceCrop
 
 
-class Settings(FamilySettings):
+class Settings(FaceCrop):
     """Keys of ``[features.pictures]``.
 
     Attributes
@@ -26,6 +27,9 @@ class Settings(FamilySettings):
         ``frames = 1`` with ``every = 0`` is the frame in the middle.
     height, width : int
         Pixels of a picture, whatever the shape of the video.
+    crop : "none" or "face"
+        Whole frames, or the face in them, as :class:`emodask.features.faces.cropping.FaceCrop` has
+        it. Each picture is looked at; one without a face is cropped as the nearest that has one.
     gray : "rgb" or "luma"
         As of HOG3D.
     precision : "uint8"
@@ -55,11 +59,13 @@ def _dims(settings: Settings) -> Mapping[str, int]:
 
 
 def _decode(settings: Settings) -> Mapping[str, Any]:
-    return settings.model_dump(include={"height", "width", "frames", "gray", "every"})
+    size = settings.decoded_size(settings.height, settings.width)
+    return {**size, **settings.model_dump(include={"frames", "gray", "every"})}
 
 
 def _compute(frames: npt.NDArray[Any], settings: Settings, seed: int) -> npt.NDArray[np.float32]:
-    return frames.astype(np.float32, copy=False)
+    pictures = settings.cropped(frames, settings.height, settings.width, close=False)
+    return pictures.astype(np.float32, copy=False)
 
 
 FAMILY = Family(
@@ -68,6 +74,8 @@ FAMILY = Family(
     dims=_dims,
     decode=_decode,
     compute=_compute,
-    memory=lambda settings, count: 4 * count,
+    memory=lambda settings, count: settings.crop_memory(
+        settings.frames, settings.height, settings.width
+    ),
     streamed=True,
 )

@@ -62,9 +62,10 @@ def _dims(settings: Settings) -> Mapping[str, int]:
 
 def _compute(frames: npt.NDArray[Any], settings: Settings, seed: int) -> npt.NDArray[np.float32]:
     module = frozen(base, LAYOUT, settings.content)
+    pictures = settings.cropped(frames, settings.height, settings.width, close=False)
     prepared = partial(normalised, normalisation=settings.normalisation)
     out = np.empty(tuple(_dims(settings).values()), np.float32)
-    return applied(module, frames, prepared, _batch(settings), out)
+    return applied(module, pictures, prepared, _batch(settings), out)
 
 
 def _batch(settings: Settings) -> int:
@@ -73,7 +74,9 @@ def _batch(settings: Settings) -> int:
 
 
 def _memory(settings: Settings, count: int) -> int:
-    return _REORDERED + _BYTES_A_PIXEL * _batch(settings) * settings.height * settings.width
+    pixels = settings.height * settings.width
+    cropping = settings.crop_memory(settings.frames, settings.height, settings.width)
+    return _REORDERED + _BYTES_A_PIXEL * _batch(settings) * pixels + cropping
 
 
 def _prepare(settings: Settings) -> None:
@@ -91,9 +94,7 @@ FAMILY = Family(
     modality="video",
     settings=Settings,
     dims=_dims,
-    decode=lambda settings: settings.model_dump(
-        include={"height", "width", "frames", "gray", "every"}
-    ),
+    decode=lambda settings: settings.decoding(settings.height, settings.width),
     compute=_compute,
     memory=_memory,
     streamed=True,

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-import av
 import numpy as np
 import numpy.typing as npt
-from av.sidedata.sidedata import SideDataContainer, Type
 from av.stream import Disposition
-from av.video.reformatter import VideoReformatter
 
 from emodask.errors import MediaError, TooLongError
 from emodask.media.blending import interpolated, places, rgb_to_gray
 from emodask.media.choosing import chosen
-from emodask.media.decoding import VIDEO_DECODERS, decode, open_media, why
+from emodask.media.decoding import VIDEO_DECODERS, decode, open_media
 from emodask.media.limits import (
     LONGEST_GAP,
     MAX_FRAME_RATE,
@@ -25,10 +22,7 @@ from emodask.media.limits import (
     MAX_SIDE,
     MIN_FRAMES,
 )
-from emodask.media.scaling import scaled
-
-_WHOLE_BLOCKS = 16
-"""Columns that swscale converts to planes at a time; it garbles what is left of a last block."""
+from emodask.media.planes import Planes
 
 
 def gray_frames(
@@ -39,6 +33,7 @@ def gray_frames(
     frames: int | None = None,
     gray: Literal["rgb", "luma"] = "rgb",
     every: int | None = None,
+    fit: bool = False,
     max_seconds: float = 60.0,
 ) -> npt.NDArray[np.float32] | npt.NDArray[np.uint8]:
     """Decode a video to gray frames of one size.
@@ -59,6 +54,8 @@ def gray_frames(
     every : int, optional
         Choose ``frames`` frames as they are (:func:`emodask.media.choosing.chosen`) in place of
         interpolating.
+    fit : bool
+        Keep the video's proportions, its edges going on where it does not fill the result.
     gray : {"rgb", "luma"}
         ``rgb`` scales and interpolates RGB, then takes 0.2989 R + 0.587 G + 0.114 B (ITU-R BT.601).
         ``luma`` scales the decoder's Y plane, in its own range (16 to 235 as a rule): faster.
@@ -87,7 +84,7 @@ def gray_frames(
     """
     size = (width, height)
     room = MAX_HELD // (width * height * (3 if gray == "rgb" else 1))
-    planes = _Planes(size, gray)
+    planes = Planes(size, gray, fit)
     held: list[npt.NDArray[np.uint8]] = []
     count = 0
     for _, frame in _decoded(data, max_seconds):
@@ -170,8 +167,14 @@ def _gray(stack: npt.NDArray[np.uint8], gray: str) -> npt.NDArray[Any]:
     return rgb_to_gray(stack) if gray == "rgb" else stack[:, 0]
 
 
-Picture = tuple[int, int, Literal["rgb", "luma"]]
-"""Height, width and gray of the frames of one feature."""
+class Picture(NamedTuple):
+    """What the frames of one feature are scaled to."""
+
+    height: int
+    width: int
+    gray: Literal["rgb", "luma"] = "rgb"
+    fit: bool = False
+
 
 PlanesByPicture = Mapping[Picture, npt.NDArray[np.uint8]]
 
@@ -185,7 +188,7 @@ def planes_in_time(
     ----------
     media : bytes or Path
         A whole media file, or where one lies on disk.
-    pictures : sequence of (height, width, gray)
+    pictures : sequence of Picture
         What each frame is scaled to.
 
     Yields
@@ -200,7 +203,10 @@ def planes_in_time(
         If there is no video stream, decoding breaks off, a frame is damaged, a time stamp leaps
         more than a minute ahead, or frames are too large.
     """
-    scalers = {(h, w, gray): _Planes((w, h), gray) for h, w, gray in pictures}
+    scalers = {
+        picture: Planes((picture.width, picture.height), picture.gray, picture.fit)
+        for picture in pictures
+    }
     latest = 0.0
     for seconds, frame in _decoded(media, None):
         if seconds > latest + LONGEST_GAP:
@@ -269,76 +275,3 @@ def _check_size(width: int, height: int) -> None:
 def _frame_rate(stream: Any) -> float:
     rate = stream.average_rate or stream.base_rate
     return min(max(float(rate), 1.0), MAX_FRAME_RATE) if rate else 60.0
-
-
-class _Planes:
-    """Turns decoded frames into planes of one size, upright: red, green and blue, or luma alone."""
-
-    def __init__(self, size: tuple[int, int], gray: str) -> None:
-        self._size = size
-        self._gray = gray
-        self._reformatter = VideoReformatter()  # sets its conversion up once, not for each frame
-
-    def of(self, frame: Any) -> npt.NDArray[np.uint8]:
-        """The planes of a frame, shape (3 or 1, height, width)."""
-        try:
-            planes = [self._luma(frame)] if self._gray == "luma" else self._rgb(frame)
-        except (av.FFmpegError, ValueError, OSError) as error:
-            raise MediaError(
-                f"frames in pixel format {frame.format.name} cannot be converted: {why(error)}"
-            ) from error
-        transposed, flip_y, flip_x = _orientation(frame)
-        width, height = self._size[::-1] if transposed else self._size
-        found = np.empty((len(planes), height, width), np.uint8)
-        for plane, target in zip(planes, found, strict=True):
-            scaled(plane, (width, height), frame.width, target)
-        if transposed:
-            found = found.swapaxes(1, 2)
-        return np.ascontiguousarray(found[:, :: -1 if flip_y else 1, :: -1 if flip_x else 1])
-
-    def _as(self, frame: Any, pixels: str) -> Any:
-        """A frame in another pixel format; in one thread: starting more takes longer."""
-        return self._reformatter.reformat(frame, format=pixels, threads=1)
-
-    def _rgb(self, frame: Any) -> list[npt.NDArray[np.uint8]]:
-        if frame.width % _WHOLE_BLOCKS:
-            packed = _rows(self._as(frame, "rgb24").planes[0])[:, : 3 * frame.width]
-            return [np.ascontiguousarray(packed[:, colour::3]) for colour in range(3)]
-        green, blue, red = (_rows(plane) for plane in self._as(frame, "gbrp").planes)
-        return [red, green, blue]
-
-    def _luma(self, frame: Any) -> npt.NDArray[np.uint8]:
-        """The Y plane as the decoder left it."""
-        if not frame.format.name.startswith(("yuv4", "yuvj4", "nv12", "gray")) or (
-            frame.format.components[0].bits != 8
-        ):
-            frame = self._as(frame, "yuv420p")
-        if frame.planes[0].line_size < frame.width:  # stored bottom up
-            frame = self._as(self._as(frame, "rgb24"), "yuv420p")
-        return _rows(frame.planes[0])
-
-
-def _rows(plane: Any) -> npt.NDArray[np.uint8]:
-    """The lines of a plane where they lie, padding included."""
-    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-
-
-def _orientation(frame: Any) -> tuple[bool, bool, bool]:
-    """How a frame is turned upright: swap its sides first, then flip up and down, left and right.
-
-    A display matrix maps a pixel (x, y) to (a x + c y, b x + d y), as ISO 14496-12, 6.2.2 has it.
-    """
-    # Not frame.side_data: the frame would keep what keeps the frame, and so all of a video's frames
-    # would stay in memory until Python looks for cycles.
-    data = SideDataContainer(frame).get(Type.DISPLAYMATRIX)  # type: ignore[call-arg]
-    if data is None:
-        return False, False, False
-    a, b, _, c, d, *_ = np.frombuffer(data, np.int32, 9).tolist()
-    if (a and d and not b and not c) or not (a or b or c or d):
-        return False, d < 0, a < 0
-    if b and c and not a and not d:
-        return True, b < 0, c < 0
-    raise MediaError(
-        "its display matrix turns the picture by other than quarter turns and mirrors; "
-        "the file is damaged, or should be re-encoded upright"
-    )

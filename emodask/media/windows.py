@@ -59,9 +59,10 @@ class Window:
         frames: int | None = None,
         gray: Literal["rgb", "luma"] = "rgb",
         every: int | None = None,
+        fit: bool = False,
     ) -> npt.NDArray[Any]:
         """What :func:`emodask.media.gray_frames` gives for a clip of these frames."""
-        picture: Picture = (height, width, gray)
+        picture = Picture(height, width, gray, fit)
         return gray_of([planes[picture] for planes in self.planes], frames, gray, every)
 
     def mono_samples(self, *, rate: int, seconds: float | None = None) -> npt.NDArray[np.float32]:
@@ -118,7 +119,7 @@ class _Video(_Track):
         super().__init__(length)
         self._frames = planes_in_time(media, pictures)
         self._held: deque[tuple[float, PlanesByPicture]] = deque()
-        self._bytes = sum(h * w * (3 if gray == "rgb" else 1) for h, w, gray in pictures)
+        self._bytes = sum(p.height * p.width * (3 if p.gray == "rgb" else 1) for p in pictures)
         self._count = 0
         self._every = every
         self._marks: list[float] = []
@@ -209,7 +210,7 @@ def windows(
     ----------
     media : mapping of "video" or "audio" to bytes or Path
         Where each is read from; one of them may be absent.
-    pictures : sequence of (height, width, gray)
+    pictures : sequence of Picture
         What frames are scaled to.
     length : float
         Seconds of a window.

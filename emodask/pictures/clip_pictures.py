@@ -12,7 +12,7 @@ import numpy.typing as npt
 from emodask.clip_features import clip_seed
 from emodask.errors import EmodaskError
 from emodask.features import family
-from emodask.features.hog3d import hog3d
+from emodask.features.hog3d import hog3d, seen
 from emodask.pictures.curve_figures import curves_figure
 from emodask.pictures.face_figure import Panel, face_figure, face_panels
 from emodask.pictures.gradients import gradients, liveliest
@@ -123,7 +123,10 @@ def clip_pictures(
         try:
             if isinstance(reader, str):
                 raise EmodaskError(reader)
-            return reader.decoded(clip.clip_id, modality, feature)
+            decoded, seconds = reader.decoded(clip.clip_id, modality, feature)
+            if modality == "video":
+                decoded = seen(decoded, features.settings(feature))
+            return decoded, seconds
         except EmodaskError as error:
             left_out.append(f"{'face' if modality == 'video' else 'voice'}: {error}")
         return None, None

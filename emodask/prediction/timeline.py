@@ -147,12 +147,13 @@ def shares_of_time(spans: Sequence[tuple[float, float]]) -> list[float]:
 
 def _judged(bundle: Bundle, clip: Clip, window: float, every: Every) -> Iterator[Judged]:
     """Start, end, probabilities or a reason for each window, as the media are decoded."""
+    from emodask.media.video import Picture
     from emodask.media.windows import windows
 
     job = _used(bundle)
     pictures = list(
         dict.fromkeys(
-            (settings["height"], settings["width"], settings["gray"])
+            Picture(**{key: settings[key] for key in Picture._fields if key in settings})
             for feature in job.features.values()
             if (found := family(feature.kind)).modality == "video"
             for settings in [found.decode(feature.settings)]

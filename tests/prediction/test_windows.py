@@ -13,10 +13,11 @@ import pytest
 from emodask.errors import MediaError
 from emodask.media import gray_frames, mono_samples
 from emodask.media import video as video_module
+from emodask.media.video import Picture
 from emodask.media.windows import windows
 from tests.media_files import moving_bars, mp4, tone, wav
 
-PICTURES = [(18, 32, "rgb"), (36, 64, "luma")]
+PICTURES = [Picture(18, 32), Picture(36, 64, "luma")]
 AS_RGB = {"height": 18, "width": 32, "gray": "rgb"}
 AS_LUMA = {"height": 36, "width": 64, "gray": "luma"}
 
@@ -58,9 +59,9 @@ def test_a_window_as_long_as_the_recording_is_the_whole_of_it(talk):
 
 def test_each_frame_is_decoded_and_scaled_once(talk, monkeypatch):
     scaled = []
-    original = video_module._Planes.of
+    original = video_module.Planes.of
     monkeypatch.setattr(
-        video_module._Planes, "of", lambda self, frame: scaled.append(1) or original(self, frame)
+        video_module.Planes, "of", lambda self, frame: scaled.append(1) or original(self, frame)
     )
     assert len(list(windows({"video": talk}, PICTURES[:1], 1.0, 0.1))) == 16
     assert len(scaled) == 75
@@ -116,7 +117,7 @@ def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path):
         file = tmp_path / f"{seconds}.mp4"
         file.write_bytes(mp4(moving_bars(30 * seconds, 90, 160)))
         tracemalloc.start()
-        count = sum(1 for _ in windows({"video": file}, [(90, 160, "rgb")], 1.0, 0.5))
+        count = sum(1 for _ in windows({"video": file}, [Picture(90, 160)], 1.0, 0.5))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert count == 2 * seconds - 1
@@ -126,6 +127,7 @@ def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path):
 _HOUR = """
 import resource, sys
 from pathlib import Path
+from emodask.media.video import Picture
 from emodask.media.windows import windows
 list(windows({"audio": Path(sys.argv[1])}, [], 3.0, 3.0))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, InstanceOf
 
 from emodask.features import FamilySettings
+from emodask.features.faces.cropping import FaceCrop
 from emodask.networks.layouts import Layout
 from emodask.sources.location import Location
 
@@ -41,8 +42,8 @@ class WeightedSettings(FamilySettings):
         """The tensors that the network's weights must have."""
 
 
-class FrameSettings(WeightedSettings):
-    """Base of the settings of families that show a network frames of a clip.
+class FrameSettings(FaceCrop, WeightedSettings):
+    """Base of the settings of families that show a network frames of a clip, or the face in them.
 
     Attributes
     ----------
@@ -63,6 +64,11 @@ class FrameSettings(WeightedSettings):
     every: int = Field(default=0, ge=0)
     gray: Literal["rgb", "luma"] = "rgb"
     output: Literal["maps", "mean"] = "maps"
+
+    def decoding(self, height: int, width: int) -> dict[str, Any]:
+        """What :func:`emodask.media.gray_frames` is told, for pictures of a size."""
+        chosen = self.model_dump(include={"frames", "gray", "every"})
+        return {**self.decoded_size(height, width), **chosen}
 
     @property
     def streamed(self) -> bool:
