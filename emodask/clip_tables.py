@@ -13,6 +13,7 @@ import numpy as np
 from emodask.clip_features import as_stored
 from emodask.errors import FeatureError, JobError, SourceError, UsageError
 from emodask.job import Job, parse_job
+from emodask.job_weights import with_places_of
 from emodask.sources.addresses import printable
 from emodask.sources.catalogue import Catalogue, Clip
 from emodask.sources.location import Location, StorageOptions
@@ -189,4 +190,4 @@ def _with_content(job: Job, tables: Mapping[str, Table], clips: Sequence[Clip]) 
             numbers = b"" if row is None else np.ascontiguousarray(row, "<f4").tobytes()
             state.update(f"{clip.clip_id}\n{len(numbers)}\n".encode() + numbers)
         settings["features"][name] |= {"names": list(table.names), "content": state.hexdigest()}
-    return parse_job(settings, f"job {job.name}")
+    return with_places_of(parse_job(settings, f"job {job.name}"), job)

@@ -21,6 +21,7 @@ from emodask.cluster import Tasks, current_client, killed_its_workers
 from emodask.errors import SourceError
 from emodask.isolation import CLIP_MEMORY, CLIP_TIMEOUT
 from emodask.job import Job, digest, load_job
+from emodask.job_weights import Weights, read_weights
 from emodask.ledger import Ledger
 from emodask.ledger import Progress as Progress
 from emodask.memory import (
@@ -134,6 +135,7 @@ def extract(
     client: Client | None = None,
     *,
     tables: Tables | None = None,
+    weights: Weights | None = None,
     storage_options: StorageOptions | None = None,
     retry_failed: bool = False,
     clip_timeout: float = CLIP_TIMEOUT,
@@ -160,8 +162,10 @@ def extract(
         Where tasks run; by default on the client that is connected, or else in this process.
     tables : mapping of str to str or Path, optional
         Where the tables of the job lie, by feature; fills or overrides their ``path``.
+    weights : mapping of str to str or Path, optional
+        Where the weights of the job's networks lie, by feature; fills or overrides its ``weights``.
     storage_options : mapping, optional
-        For fsspec, sources, tables and store alike.
+        For fsspec, sources, tables, weights and store alike.
     retry_failed : bool
         Compute failed rows again, and incomplete ones whose media has come since.
     clip_timeout : float
@@ -188,6 +192,7 @@ def extract(
     began = time.monotonic()
     job = load_job(job)
     check_sources(job, sources)
+    job = read_weights(job, weights, storage_options)
     read = read_tables(job, tables, storage_options)
     catalogue = scan(sources, storage_options) if sources or not read else clips_named(read)
     joined = join(job, select(job, catalogue), read, catalogue)

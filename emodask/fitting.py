@@ -23,6 +23,7 @@ from emodask.evaluation.folds import EvaluationProgress
 from emodask.evaluation.passes import StoredRows
 from emodask.evaluation.protocols import require_emotions
 from emodask.job import Job, load_job
+from emodask.job_weights import Weights, read_weights
 from emodask.models.bundle import Bundle, save_bundle
 from emodask.models.checking import check_installed
 from emodask.models.learning import fit_model
@@ -48,6 +49,7 @@ def fit(
     client: Client | None = None,
     *,
     model: str | None = None,
+    weights: Weights | None = None,
     metrics: dict[str, Any] | None = None,
     storage_options: StorageOptions | None = None,
     on_progress: Callable[[EvaluationProgress], None] | None = None,
@@ -69,6 +71,9 @@ def fit(
         or else in this process. The classifier itself is fitted in this process.
     model : str, optional
         A model of the job; the first by default.
+    weights : mapping of str to str or Path, optional
+        Where the weights of the job's networks lie, by feature: the bundle holds them. By default
+        where the job says, unless this machine has them from the extraction.
     metrics : dict, optional
         What :func:`emodask.evaluate` gave, so that the bundle can say how far to trust it.
     storage_options : mapping, optional
@@ -91,6 +96,7 @@ def fit(
     check_installed(job, [name])
     address = StoreAddress.of(store, storage_options)
     emotions, job = named_emotions(job), as_extracted(job, address)
+    job = read_weights(job, weights, storage_options)
     clips = usable_clips(job, address, [name])
     require_emotions(emotions, stored_identities(address), f"job {job.name}")
     client = client or current_client()

@@ -246,12 +246,13 @@ def load_job(job: str | Path | Job) -> Job:
 
 
 def _beside(settings: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The settings of a job file, with the paths of tables that are relative to it made whole."""
+    """The settings of a job file, with the paths that are relative to it made whole."""
     features = settings.get("features")
     for table in features.values() if isinstance(features, dict) else ():
-        place = table.get("path") if isinstance(table, dict) else None
-        if isinstance(place, str) and place and not is_url(place):
-            table["path"] = str(path.parent / place)
+        for key in ("path", "weights"):  # of tables, of networks
+            place = table.get(key) if isinstance(table, dict) else None
+            if isinstance(place, str) and place and not is_url(place):
+                table[key] = str(path.parent / place)
     return settings
 
 

@@ -17,6 +17,7 @@ from emodask.extraction import ExtractSummary, Progress, extract
 from emodask.fitting import fit
 from emodask.isolation import CLIP_TIMEOUT
 from emodask.job import Job, load_job
+from emodask.job_weights import Weights, read_weights
 from emodask.memory import MemoryPlan, Workers
 from emodask.models.checking import check_installed
 from emodask.models.system import with_models
@@ -86,6 +87,7 @@ def run(
     client: Client | None = None,
     *,
     tables: Tables | None = None,
+    weights: Weights | None = None,
     models: Sequence[str] | None = None,
     credit: str | None = None,
     pictures: bool = True,
@@ -110,6 +112,8 @@ def run(
         Folder (or fsspec URL) for ``store.zarr``, ``report/``, ``bundle/`` and ``run.json``.
     client : distributed.Client, optional
     tables : mapping of str to str or Path, optional
+        See :func:`emodask.extract`.
+    weights : mapping of str to str or Path, optional
         See :func:`emodask.extract`.
     models : sequence of str, optional
         Those to evaluate, see :func:`emodask.evaluate`; the bundle holds the first.
@@ -140,6 +144,7 @@ def run(
     """
     job = with_models(load_job(job), models)
     check_installed(job)
+    job = read_weights(job, weights, storage_options)
     layout = Layout(str(out).rstrip("/"))
     recorder = recorder or RunRecorder(layout.record, "run", job, sources, storage_options)
     media: list[Clip] = []

@@ -23,11 +23,13 @@ from emodask.cli.options import (
     SourceOption,
     StorageOption,
     TableOption,
+    WeightsOption,
     WorkersOption,
     make_console,
     make_reporter,
     storage_options,
     table_places,
+    weight_places,
 )
 
 
@@ -42,6 +44,7 @@ def run(
     ],
     source: SourceOption = None,
     table: TableOption = None,
+    weights: WeightsOption = None,
     model: ModelsOption = None,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
@@ -59,6 +62,7 @@ def run(
     from emodask.clip_tables import check_sources, read_tables
     from emodask.cluster import connect
     from emodask.job import load_job
+    from emodask.job_weights import read_weights
     from emodask.models.system import with_models
     from emodask.pipeline import Layout, run
     from emodask.run_record import RunRecorder
@@ -67,7 +71,7 @@ def run(
     options = storage_options(storage_option)
     source = source or []
     check_sources(settings, source)
-    places = table_places(table)
+    places, weights_at = table_places(table), weight_places(weights)
     reporter = make_reporter(log_json)
     reporter.started("run", job=settings.name, sources=source, out=out)
     cluster = connect(
@@ -82,6 +86,7 @@ def run(
     recorder = RunRecorder(record, "run", settings, source, options)
     with recorder:
         tables = read_tables(settings, places, options)  # before anything is started
+        settings = read_weights(settings, weights_at, options)
         with cluster as client, reporter.bars("extract"):
             reporter.connected(client)
             result = run(

@@ -20,10 +20,12 @@ from emodask.cli.options import (
     SoundsOption,
     SourceOption,
     StorageOption,
+    WeightsOption,
     WorkersOption,
     make_reporter,
     print_json,
     storage_options,
+    weight_places,
 )
 
 
@@ -100,6 +102,7 @@ def fit(
     store: Annotated[str, typer.Option(help="Store that was extracted under the same job.")],
     bundle: Annotated[str, typer.Option(help="Folder or URL to write the bundle to.")] = "bundle",
     model: Annotated[str | None, typer.Option(help="A model of the job; its first.")] = None,
+    weights: WeightsOption = None,
     storage_option: StorageOption = None,
     log_json: LogJsonOption = False,
 ) -> None:
@@ -116,6 +119,7 @@ def fit(
             store,
             bundle,
             model=model,
+            weights=weight_places(weights),
             storage_options=storage_options(storage_option),
             on_progress=reporter.folds,
         )

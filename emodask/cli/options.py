@@ -31,6 +31,14 @@ TableOption = Annotated[
         help="CSV or Parquet (path or URL) of a feature that is a table. Repeatable.",
     ),
 ]
+WeightsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--weights",
+        metavar="NAME=FILE",
+        help="Weights (path or URL) of a feature that a network computes. Repeatable.",
+    ),
+]
 ModelsOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -144,6 +152,18 @@ def table_places(pairs: list[str] | None) -> dict[str, str]:
             raise UsageError("--table takes NAME=FILE, such as action_units=openface.csv")
         if name in places:
             raise UsageError(f"--table names {name} twice; one file a table")
+        places[name] = place
+    return places
+
+
+def weight_places(pairs: list[str] | None) -> dict[str, str]:
+    places: dict[str, str] = {}
+    for pair in pairs or []:
+        name, equals, place = pair.partition("=")
+        if not (name and equals and place):
+            raise UsageError("--weights takes NAME=FILE, such as vgg16=vgg16-397923af.pth")
+        if name in places:
+            raise UsageError(f"--weights names {name} twice; one file a feature")
         places[name] = place
     return places
 

@@ -22,12 +22,14 @@ from emodask.cli.options import (
     StorageOption,
     StoreArgument,
     TableOption,
+    WeightsOption,
     WorkersOption,
     make_console,
     make_reporter,
     print_json,
     storage_options,
     table_places,
+    weight_places,
 )
 
 
@@ -41,6 +43,7 @@ def extract(
     store: Annotated[str, typer.Option(help="Path or URL of the Zarr store to write.")],
     source: SourceOption = None,
     table: TableOption = None,
+    weights: WeightsOption = None,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
     max_workers: MaxWorkersOption = None,
@@ -60,13 +63,14 @@ def extract(
     from emodask.cluster import connect
     from emodask.extraction import extract
     from emodask.job import load_job
+    from emodask.job_weights import read_weights
     from emodask.run_record import RunRecorder
 
     settings = load_job(job)
     options = storage_options(storage_option)
     source = source or []
     check_sources(settings, source)
-    places = table_places(table)
+    places, weights_at = table_places(table), weight_places(weights)
     reporter = make_reporter(log_json)
     reporter.started("extract", job=settings.name, sources=source, store=store)
     cluster = connect(
@@ -80,6 +84,7 @@ def extract(
     recorder = RunRecorder(summary, "extract", settings, source, options)
     with recorder:
         tables = read_tables(settings, places, options)  # before anything is started
+        settings = read_weights(settings, weights_at, options)
         with cluster as client, reporter.bars("extract"), recorder:
             reporter.connected(client)
             recorder.connected(client)

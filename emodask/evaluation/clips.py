@@ -15,6 +15,7 @@ from emodask.errors import EvaluationError, StoreError
 from emodask.evaluation.identities import Codes, Identities
 from emodask.evaluation.protocols import require_emotions, require_possible
 from emodask.job import Job, digest, parse_job
+from emodask.job_weights import weighted, with_content_of, with_places_of
 from emodask.models.system import features_used, model_features
 from emodask.sources.catalogue import Clip
 from emodask.sources.corpora import corpus_of
@@ -66,19 +67,22 @@ class Clips:
 
 
 def as_extracted(job: Job, address: StoreAddress) -> Job:
-    """A job with the columns and the content of its tables, as its store holds them.
+    """A job with the columns and the content of its tables and weights, as its store holds them.
 
-    What has been extracted can be evaluated without the tables.
+    What has been extracted can be evaluated without the tables and the weights.
     """
-    if not job.tables:
+    if not (job.tables or weighted(job)):
         return job
     stored = attributes(open_group(address))["job"].get("features", {})
+    job = with_content_of(job, stored)
+    if not job.tables:
+        return job
     settings = job.settings()
     for name in job.tables:
         there = stored.get(name, {})
         if there.get("kind") == "table":
             settings["features"][name] |= {key: there[key] for key in ("names", "content")}
-    return parse_job(settings, f"job {job.name}")
+    return with_places_of(parse_job(settings, f"job {job.name}"), job)
 
 
 def usable_clips(job: Job, address: StoreAddress, models: Sequence[str] | None = None) -> Clips:

@@ -36,11 +36,14 @@ def _serve(requests: IO[bytes], answers: IO[bytes], setup: dict[str, Any]) -> No
     from emodask.errors import FeatureError, MediaError
     from emodask.features import family
     from emodask.job import parse_job
+    from emodask.job_weights import know_parts
 
     pin_threads()
     job = parse_job(setup["job"])
-    for feature in job.features.values():
-        family(feature.kind).prepare(feature.settings)
+    if setup["weights"] is not None:
+        know_parts(setup["weights"])
+        for feature in job.features.values():
+            family(feature.kind).prepare(feature.settings)
     limit_memory(int(setup["memory"]))
     send(answers, {"ready": True})
     while (request := receive(requests)) is not None:

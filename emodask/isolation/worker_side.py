@@ -19,6 +19,7 @@ from emodask.clip_features import DECODING, Compute, Steps, add_steps
 from emodask.errors import ClusterError, FeatureError, MediaError
 from emodask.isolation.messages import receive, send, unpack
 from emodask.job import Job
+from emodask.job_weights import parts_here
 from emodask.sources.names import Modality
 
 CLIP_TIMEOUT = 300.0
@@ -43,11 +44,14 @@ class Decoder:
     job : Job
     memory : int
         Bytes that it may allocate beyond what its libraries need.
+    computes : bool
+        Whether it loads what features need, such as the weights of networks; decoding needs none.
     """
 
-    def __init__(self, job: Job, memory: int = CLIP_MEMORY) -> None:
+    def __init__(self, job: Job, memory: int = CLIP_MEMORY, computes: bool = True) -> None:
         self.job = job
         self.memory = memory
+        self.computes = computes
         self._process: subprocess.Popen[bytes] | None = None
         self._busy = threading.Lock()
 
@@ -155,6 +159,7 @@ class Decoder:
         if self._process is not None and self._process.poll() is None:
             return self._process
         self.close()
+        weights = parts_here(self.job) if self.computes else None
         process = subprocess.Popen(
             [sys.executable, "-m", "emodask.isolation.decoder_side"],
             stdin=subprocess.PIPE,
@@ -162,7 +167,7 @@ class Decoder:
             stderr=None if os.environ.get("EMODASK_DEBUG") else subprocess.DEVNULL,
         )
         self._process = process
-        setup = {"job": self.job.settings(), "memory": self.memory}
+        setup = {"job": self.job.settings(), "memory": self.memory, "weights": weights}
         try:
             self._exchange(process, setup, b"", _START_TIMEOUT, "did not start")
         except _DecoderDied as died:

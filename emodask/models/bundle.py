@@ -14,6 +14,7 @@ import emodask
 from emodask.errors import BundleError, BundleWriteError, EmodaskError
 from emodask.job import Job, parse_job
 from emodask.models.bundle_entries import ADAPTED, described, restored
+from emodask.models.bundle_weights import read_weights, write_weights
 from emodask.models.fitted import Fitted
 from emodask.models.system import is_streamed
 from emodask.scrubbing import clean_cause
@@ -92,6 +93,7 @@ def save_bundle(
         adapted, more = described(bundle.adapted, ADAPTED) if bundle.adapted else (None, {})
         for name, data in {**written, **more}.items():
             place.write(name, data)
+        write_weights(place, bundle.job, bundle.model.features)
         index = {
             "format": FORMAT,
             "version": emodask.__version__,
@@ -138,6 +140,7 @@ def load_bundle(folder: str | Path, storage_options: StorageOptions | None = Non
     try:
         job = parse_job(index["job"], f"{where}/{_INDEX}")
         reducers = {}
+        read_weights(place, job, index["features"])
         for name in index["features"]:
             if is_streamed(job, name):
                 continue

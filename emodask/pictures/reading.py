@@ -145,7 +145,7 @@ class MediaReader:
         self._most_bytes = most_bytes
         self._clips: dict[str, Clip] | None = None
         self._trouble: EmodaskError | None = None
-        self._decoder = Decoder(job)
+        self._decoder = Decoder(job, computes=False)
 
     def __enter__(self) -> MediaReader:
         return self

@@ -75,7 +75,7 @@ def prepare(
         )
     group = open_group(address, "r+")
     if found.get("identity") == attributes["identity"]:
-        _refuse_other_numbers(address, tables)
+        _refuse_other_numbers(address, tables, attributes["job"])
         return group
     stored = [str(name) for name in strings(group, "clip_id")]
     given = [clip.clip_id for clip in clips]
@@ -94,12 +94,12 @@ def prepare(
             f"{address}: its labels differ from the sources' in {len(relabelled)} places, such as "
             f"{relabelled[0]}. Use another store for other labels"
         )
-    _refuse_other_numbers(address, tables)
+    _refuse_other_numbers(address, tables, attributes["job"])
     return group
 
 
 def _other_numbers(stored: Any, given: dict[str, Any]) -> list[str]:
-    """Names of the tables whose numbers are all that two jobs differ in."""
+    """Names of the tables and networks whose numbers are all that two jobs differ in."""
     features = stored.get("features", {}) if isinstance(stored, dict) else {}
     names = [
         name
@@ -112,7 +112,16 @@ def _other_numbers(stored: Any, given: dict[str, Any]) -> list[str]:
     return names if alike == {**(stored or {}), "features": {**features, **there}} else []
 
 
-def _refuse_other_numbers(address: StoreAddress, tables: Sequence[str]) -> None:
+def _refuse_other_numbers(
+    address: StoreAddress, names: Sequence[str], given: Mapping[str, Any]
+) -> None:
+    tables = [name for name in names if given["features"][name]["kind"] == "table"]
+    networks = [name for name in names if name not in tables]
+    if networks:
+        raise StoreError(
+            f"{address}: the weights of {' and '.join(networks)} are others than when the store "
+            "was written. Pass the weights as they were, or use another store"
+        )
     if tables:
         raise StoreError(
             f"{address}: table {' and '.join(tables)} has other numbers for the store's clips than "

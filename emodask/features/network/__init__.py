@@ -1,0 +1,1 @@
+"""What features that come from networks share: settings that name weights, and frozen bases."""
