@@ -197,6 +197,7 @@ def show_evaluation(console: Console, metrics: dict[str, Any], report: str) -> N
     from emodask.evaluation.findings import leakage_line
     from emodask.evaluation.results import headline
     from emodask.evaluation.terminal import terminal_table
+    from emodask.evaluation.training import trainings
 
     console.print(terminal_table(metrics))
     for name, entry in metrics["protocols"].items():
@@ -208,6 +209,8 @@ def show_evaluation(console: Console, metrics: dict[str, Any], report: str) -> N
         console.print(restricting, markup=False)
     for chosen in choices(metrics):
         console.print(chosen.line, markup=False)
+    for training in trainings(metrics):
+        console.print(training.line, markup=False)
     if leaked := leakage_line(metrics):
         console.print(leaked, markup=False)
     console.print(headline(metrics), markup=False)
