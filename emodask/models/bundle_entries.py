@@ -64,6 +64,7 @@ def described(model: Fitted, prefix: str = "") -> tuple[dict[str, Any], dict[str
             "file": file,
             "network": network_settings(part.estimator) if is_network else None,
             "embeddings": [{"name": name, **entry(one)} for name, one in part.embeddings.items()],
+            "beside": list(part.beside),
         }
 
     return entry(model), files
@@ -113,7 +114,12 @@ def _restored_classifier(
         numbers = (temperature.factor, *temperature.offsets)
         if len(numbers) != 1 + len(classifier.classes_) or not np.isfinite(numbers).all():
             raise BundleError(f"{place.address}: the temperature is not one of its classifier")
-    return FittedModel(features, tuple(classes), classifier, temperature, embeddings=networks)
+    beside = tuple(about.get("beside") or ())
+    if not set(features).issuperset(beside):
+        raise BundleError(f"{place.address}: it reads {', '.join(beside)}, which it does not name")
+    return FittedModel(
+        features, tuple(classes), classifier, temperature, embeddings=networks, beside=beside
+    )
 
 
 def _embedding_networks(

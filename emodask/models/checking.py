@@ -129,7 +129,7 @@ def check_streamed(job: Job, where: str) -> None:
         )
     for name, model in job.models.items():
         joins = model.kind == FUSION or model.embeddings
-        read = [] if joins else list(model.features or job.features)
+        read = list(model.features if joins else model.features or job.features)
         for feature in streamed.intersection(read):
             _check_streaming(job, model, read, feature, f"{where}: models.{name}")
 
@@ -143,8 +143,8 @@ def _check_streaming(job: Job, model: Model, read: list[str], feature: str, plac
             'of it: embeddings = ["NAME"], a model of the job that is a network; or give it other '
             "features"
         )
-    if len(read) > 1:
-        others = ", ".join(name for name in read if name != feature)
+    others = ", ".join(name for name in (*read, *model.embeddings) if name != feature)
+    if others:
         raise JobError(
             f"{place}.features: {feature} is read batch by batch and cannot stand beside {others}; "
             f'give the model features = ["{feature}"], others to another model, and join both by '

@@ -36,7 +36,10 @@ class FittedModel:
     chosen : mapping of str to value
         Parameters that a search chose; empty without one, and in a bundle that was read back.
     embeddings : mapping of str to FittedModel
-        The networks whose last hidden layers it reads in place of features, by name.
+        The networks whose last hidden layers it reads, by name; ``features`` are then those that
+        the networks read too.
+    beside : tuple of str
+        The features that it reads beside them.
     """
 
     features: tuple[str, ...]
@@ -45,6 +48,7 @@ class FittedModel:
     temperature: Temperature | None = None
     chosen: Mapping[str, Any] = field(default_factory=dict)
     embeddings: Mapping[str, FittedModel] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
 
     @property
     def training(self) -> dict[str, Any]:
@@ -77,7 +81,7 @@ class FittedModel:
     def join(self, matrices: Matrices) -> Any:
         """What the classifier reads, side by side, shape (n, p)."""
         if self.embeddings:
-            return joined_embeddings(self.embeddings, matrices)
+            return joined_embeddings(self.embeddings, matrices, self.beside)
         return joined(matrices, self.features)
 
 
@@ -89,10 +93,11 @@ def joined(matrices: Matrices, features: tuple[str, ...]) -> Any:
 
 
 def joined_embeddings(
-    networks: Mapping[str, FittedModel], matrices: Matrices
+    networks: Mapping[str, FittedModel], matrices: Matrices, beside: tuple[str, ...] = ()
 ) -> npt.NDArray[np.float32]:
-    """What the last hidden layers of networks say, side by side, shape (n, p)."""
-    return np.concatenate([network.embed(matrices) for network in networks.values()], axis=1)
+    """Features, then what the last hidden layers of networks say, side by side, shape (n, p)."""
+    learnt = [network.embed(matrices) for network in networks.values()]
+    return np.concatenate([*(matrices[name] for name in beside), *learnt], axis=1)
 
 
 @dataclass(frozen=True, eq=False)

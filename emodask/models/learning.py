@@ -280,11 +280,15 @@ def _fit_on_embeddings(
         network = fit_model(job, name, matrices, labels, actors, fitted, searched, part)
         assert isinstance(network, FittedModel)  # jobs name networks alone
         networks[name] = network
-    X = joined_embeddings(networks, originals(matrices))
+    X = joined_embeddings(networks, originals(matrices), settings.features)
     estimator = _estimator(job, model, settings.parameters, len(labels), 1, [(X.shape[1],)])
     _fit(estimator, model, X, labels, _groups(job, model, actors))
     return FittedModel(
-        model_features(job, model), job.data.emotion_codes, estimator, embeddings=networks
+        model_features(job, model),
+        job.data.emotion_codes,
+        estimator,
+        embeddings=networks,
+        beside=settings.features,
     )
 
 

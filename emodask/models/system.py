@@ -41,7 +41,8 @@ def model_features(job: Job, model: str) -> tuple[str, ...]:
     """The features that a model of a job uses: those it names or all, those of models it reads."""
     settings = job.models[model]
     if settings.kind == FUSION or settings.embeddings:
-        return features_used(job, settings.members or settings.embeddings)
+        read = {*features_used(job, settings.members or settings.embeddings), *settings.features}
+        return tuple(name for name in job.features if name in read)
     return settings.features or tuple(job.features)
 
 

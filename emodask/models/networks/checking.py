@@ -65,7 +65,6 @@ def check_embeddings(name: str, models: Mapping[str, Model], place: str) -> None
     """
     model = models[name]
     settings: dict[str, Any] = {
-        "features": model.features,
         "augment": model.augment,
         "calibrate": model.calibrate,
         "search": model.search,
@@ -93,7 +92,6 @@ def check_embeddings(name: str, models: Mapping[str, Model], place: str) -> None
 
 
 _INSTEAD = {
-    "features": "give features to the networks that it reads",
     "augment": "set it on the networks that it reads",
     # What the networks learnt of their training rows says nothing of how they judge others.
     "calibrate": "the networks have met every row that it could be calibrated on",

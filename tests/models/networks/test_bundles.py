@@ -17,6 +17,7 @@ from tests.models.networks.test_jobs import HEAD, clips, job_of  # noqa: F401  a
 MODELS = {
     "late": {"kind": "lda", "embeddings": ["voice", "face"]},
     "network": {"kind": "embedding-fusion", "embeddings": ["voice"], "parameters": {"epochs": 2}},
+    "early": {"kind": "lda", "features": ["spline"], "embeddings": ["face"]},
     "voice": {**HEAD, "features": ["spline"], "scale": True, "calibrate": True},
     "face": {**HEAD, "features": ["hog3d"]},
     "joined": {"kind": "fusion", "members": ["late", "voice", "plain"]},
@@ -32,7 +33,7 @@ def saved(model, clips, folder):
     return fitted
 
 
-@pytest.mark.parametrize("model", ["voice", "late", "network", "joined"])
+@pytest.mark.parametrize("model", ["voice", "late", "network", "early", "joined"])
 def test_a_network_comes_back_from_a_bundle(model, clips, tmp_path):
     fitted = saved(model, clips, tmp_path)
     loaded = load_bundle(tmp_path)
@@ -42,7 +43,7 @@ def test_a_network_comes_back_from_a_bundle(model, clips, tmp_path):
         assert np.array_equal(found.predict(clips[0]), fitted.predict(clips[0]))
     names = {path.name for path in tmp_path.iterdir()}
     assert any(name.endswith(".safetensors") for name in names)
-    assert any(name.endswith(".skops") for name in names) == (model in ("late", "joined"))
+    assert any(name.endswith(".skops") for name in names) == (model in ("late", "early", "joined"))
 
 
 def test_a_network_computes_where_it_is_loaded_not_where_it_was_trained(clips, tmp_path):

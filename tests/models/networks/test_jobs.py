@@ -111,6 +111,20 @@ def test_what_networks_learnt_is_read_by_other_models(kind, clips):
     assert (late.predict(clips[0]) == clips[1]).mean() > 0.5
 
 
+def test_features_are_read_beside_what_networks_learnt(clips):
+    job = job_of(
+        early={"kind": "svc", "features": ["spline"], "embeddings": ["face"], "scale": True},
+        face={**HEAD, "features": ["hog3d"]},
+    )
+    fitted = {}
+    early = fit_model(job, "early", *clips, fitted)
+    assert early.features == ("hog3d", "spline")
+    X = early.join(clips[0])
+    assert np.array_equal(X[:, :8], clips[0]["spline"])
+    assert np.array_equal(X[:, 8:], fitted["face"].embed(clips[0]))
+    assert (early.predict(clips[0]) == clips[1]).mean() > 0.5
+
+
 def test_embeddings_are_learnt_on_the_same_training_part_inside_fusions_too(clips, monkeypatch):
     from emodask.models.networks.kinds import DenseHead
 
@@ -216,10 +230,6 @@ VOICE = {**HEAD, "features": ["spline"]}
         (
             {"a": {**HEAD, "embeddings": ["b"]}, "b": {**HEAD, "embeddings": ["a"]}},
             r"a\.embeddings: it would read itself: a of b of a$",
-        ),
-        (
-            {"a": {"kind": "lda", "embeddings": ["b"], "features": ["spline"]}, "b": VOICE},
-            r"a\.features: a model of embeddings has none; give features to the networks",
         ),
         (
             {"a": {"kind": "lda", "embeddings": ["b"], "calibrate": True}, "b": VOICE},
