@@ -45,8 +45,8 @@ def unpacked(network: Network, data: bytes) -> Whole:
     for name in sorted(expected.keys() ^ tensors.keys()):
         found = "lacks" if name in expected else "has a foreign"
         raise BundleError(f"not the weights of this network: the file {found} tensor {name!r}")
-    for name, like in expected.items():
-        tensor = tensors[name]
+    for name, tensor in sorted(tensors.items()):
+        like = expected[name]
         if tensor.shape != like.shape or tensor.dtype != like.dtype:
             raise BundleError(
                 f"not the weights of this network: tensor {name!r} is {tuple(tensor.shape)} of "
