@@ -76,7 +76,8 @@ def restored_network(
         wanted = tuple(tuple(reduced_dims(job, name).values()) for name in features)
         if wanted != shapes and all(size for dims in wanted for size in dims):
             raise BundleError(f"{where}: it reads {shown(shapes)}, the job has {shown(wanted)}")
-    parameters = {**settings["parameters"], "shapes": shapes, "scale": settings["scale"]}
+    here = {"device": "auto", "shapes": shapes, "scale": settings["scale"]}
+    parameters = {**settings["parameters"], **here}
     network: Network = make_classifier(kind, parameters)
     network._validate_params()
     network.check_shapes(shapes)
