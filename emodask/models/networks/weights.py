@@ -45,7 +45,7 @@ def unpacked(network: Network, data: bytes) -> Whole:
     for name in sorted(expected.keys() ^ tensors.keys()):
         found = "lacks" if name in expected else "has a foreign"
         raise BundleError(f"not the weights of this network: the file {found} tensor {name!r}")
-    for name, tensor in tensors.items():
+    for name, tensor in sorted(tensors.items()):
         like = expected[name]
         if tensor.shape != like.shape or tensor.dtype != like.dtype:
             raise BundleError(

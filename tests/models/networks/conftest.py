@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
 
 from emodask import networks
+from emodask.job import Job, parse_job
+from tests.conftest import SMALL
 
 
 @pytest.fixture(autouse=True)
@@ -34,3 +37,23 @@ class Separable:
         centres = rng.normal(size=(9, int(np.prod(shape))))
         X = centres[y] + rng.normal(size=(96, centres.shape[1]))
         return cls(X.astype(np.float32), y, np.repeat(np.arange(1, 7), 16))
+
+
+TINY = {"epochs": 3, "learning_rate": 0.01, "device": "cpu"}
+HEAD = {"kind": "dense-head", "parameters": {"hidden": [8], **TINY}}
+
+
+def job_of(**models: dict[str, Any]) -> Job:
+    """Models of a job whose features are reduced to 2 x 4 numbers of a voice, 2 x 3 of a face."""
+    reductions = {
+        "spline": {"dims": ["basis", "feature"], "ranks": [2, 4]},
+        "hog3d": {"dims": ["cell_y", "cell_x", "cell_t", "bin", "angle"], "ranks": [2, 3, 1, 1, 1]},
+    }
+    return parse_job({**SMALL, "reductions": reductions, "models": models}, "job.toml")
+
+
+@pytest.fixture(scope="session")
+def clips() -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Reduced features, emotions and actors of clips, as ``fit_model`` takes them."""
+    voice, face = Separable.of(8), Separable.of(6)
+    return {"spline": voice.X, "hog3d": face.X}, voice.y, voice.actors

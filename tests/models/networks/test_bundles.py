@@ -12,7 +12,7 @@ from emodask.errors import BundleError, JobError
 from emodask.models.bundle import Bundle, load_bundle, save_bundle
 from emodask.models.learning import fit_model
 from emodask.reduction import TensorReducer
-from tests.models.networks.test_jobs import HEAD, clips, job_of  # noqa: F401  a fixture
+from tests.models.networks.conftest import HEAD, job_of
 
 MODELS = {
     "late": {"kind": "lda", "embeddings": ["voice", "face"]},
@@ -107,7 +107,7 @@ def with_settings(change):
         ),
         (with_settings(lambda s: s.update(kind="svc")), "no network of kind 'svc'"),
         (with_settings(lambda s: s.update(kind=["svc"])), "no network of kind"),
-        (with_settings(lambda s: s["parameters"].update(hidden=[16])), r"expected \(16, 8\)"),
+        (with_settings(lambda s: s["parameters"].update(hidden=[16])), r"expected \(4, 16\)"),
         (with_settings(lambda s: s["parameters"].update(hidden=[10**9])), "damaged.*'hidden'"),
         (with_settings(lambda s: s["parameters"].update(hidden=[10**5] * 9)), "the file lacks ten"),
         (with_settings(lambda s: s["parameters"].update(depth=3)), "no parameter 'depth'"),

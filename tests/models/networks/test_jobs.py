@@ -1,4 +1,4 @@
-"""Promises of networks in jobs: they go with all that fits models, and what cannot be is refused."""
+"""Promises of networks in jobs: they go with all that fits models; what cannot be is refused."""
 
 from __future__ import annotations
 
@@ -15,26 +15,7 @@ from emodask.models.learning import fit_model
 from emodask.models.system import features_used, with_models
 from emodask.models.trials import searches_of
 from tests.conftest import SMALL as SMALL_JOB
-from tests.models.networks.conftest import Separable
-
-TINY = {"epochs": 3, "learning_rate": 0.01, "device": "cpu"}
-HEAD = {"kind": "dense-head", "parameters": {"hidden": [8], **TINY}}
-
-
-def job_of(**models):
-    """Models of a job whose features are reduced to 2 x 4 numbers of a voice, 2 x 3 of a face."""
-    reductions = {
-        "spline": {"dims": ["basis", "feature"], "ranks": [2, 4]},
-        "hog3d": {"dims": ["cell_y", "cell_x", "cell_t", "bin", "angle"], "ranks": [2, 3, 1, 1, 1]},
-    }
-    return parse_job({**SMALL_JOB, "reductions": reductions, "models": models}, "job.toml")
-
-
-@pytest.fixture(scope="module")
-def clips():
-    """Reduced features, emotions and actors of clips."""
-    voice, face = Separable.of(8), Separable.of(6)
-    return {"spline": voice.X, "hog3d": face.X}, voice.y, voice.actors
+from tests.models.networks.conftest import HEAD, TINY, job_of
 
 
 def test_a_network_reads_its_features_side_by_side_in_their_reduced_shapes(clips):
@@ -129,7 +110,7 @@ def test_embeddings_are_learnt_on_the_same_training_part_inside_fusions_too(clip
         voice={**HEAD, "features": ["spline"]},
     )
     fit_model(job, "joined", *clips)
-    assert people == [6] + [4, *[5] * 4]  # once for all rows, once for each of five inner folds
+    assert people == [6, 4, 5, 5, 5, 5]  # once for all rows, once for each of five inner folds
 
 
 def test_models_that_read_others_keep_them_and_their_searches(clips):
@@ -146,9 +127,7 @@ def test_models_that_read_others_keep_them_and_their_searches(clips):
 def test_a_job_of_networks_says_what_to_install_before_any_work(monkeypatch, clips):
     monkeypatch.setattr(networks, "installed", lambda: False)
     job = fusion_of_embeddings()
-    with pytest.raises(
-        JobError, match=r"models\.voice: PyTorch is not installed: pip install 'emo"
-    ):
+    with pytest.raises(JobError, match=r"models\.voice: PyTorch is not installed: pip"):
         check_installed(job, ["late"])
     job = job_of(late={"kind": "lda", "embeddings": ["voice"]}, voice=HEAD)
     with pytest.raises(JobError, match=r"models\.voice: PyTorch is not installed"):
