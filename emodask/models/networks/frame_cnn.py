@@ -39,6 +39,7 @@ class FrameCnn(Network):
     """
 
     epochs: int = 30
+    batch_size: int = 8
     patience: int = 6
     size: int = 0
     dropout: float = 0.3
@@ -73,7 +74,7 @@ class FrameCnn(Network):
                 if first
                 else nn.Conv2d(before, channels, 3, padding=1, bias=False),
                 nn.BatchNorm2d(channels),
-                nn.ReLU(),
+                nn.ReLU(inplace=True),
             ]
             if not first:
                 below.append(nn.MaxPool2d(2, ceil_mode=True))
@@ -94,5 +95,8 @@ class FrameCnn(Network):
         from emodask.models.networks.picture_layers import augmented
 
         _, height, width = self.shapes_[0]
-        pictures = batch.reshape(-1, 1, height, width) / 255
-        return 255 * augmented(pictures, generator).reshape(batch.shape)
+        changed = batch.clone()
+        for clip in changed:  # one after another, of which a processor's cache holds what it takes
+            pictures = clip.reshape(-1, 1, height, width)
+            pictures.copy_(255 * augmented(pictures / 255, generator))
+        return changed
