@@ -18,7 +18,8 @@ from emodask.evaluation.clips import (
     stored_identities,
     usable_clips,
 )
-from emodask.evaluation.folds import EvaluationProgress, search_all
+from emodask.evaluation.fit_search import search_all
+from emodask.evaluation.folds import EvaluationProgress
 from emodask.evaluation.passes import StoredRows
 from emodask.evaluation.protocols import require_emotions
 from emodask.job import Job, load_job
@@ -29,12 +30,13 @@ from emodask.models.learning import fit_model
 from emodask.models.system import (
     augmented_features,
     fit_reducers,
+    is_streamed,
     model_features,
     transform_each,
     transform_variants,
 )
 from emodask.sources.location import StorageOptions
-from emodask.store import StoreAddress
+from emodask.store import StoreAddress, StreamedMatrix
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -101,17 +103,21 @@ def fit(
     arrays = {
         feature: StoredRows.of(address, feature, clips.rows, client)
         for feature in model_features(job, name)
+        if not is_streamed(job, feature)
     }
     with single_threaded():
         reducers = fit_reducers(job, arrays)
         searched = search_all(job, address, clips, name, reducers, client, on_progress)
         augmented = augmented_features(job, [name])
-        reduced = {
+        reduced: dict[str, Any] = {
             feature: transform_variants([reducers[feature]], rows)[0]
             if feature in augmented
             else transform_each([reducers[feature]], rows)[0]
             for feature, rows in arrays.items()
         }
+        for feature in model_features(job, name):
+            if is_streamed(job, feature):
+                reduced[feature] = StreamedMatrix.of(address, feature, clips.rows)
         fitted = fit_model(job, name, reduced, clips.emotion, clips.actor, searched=searched)
         adapted = None
         if job.evaluation.speaker_adapted:

@@ -74,6 +74,11 @@ class Feature(_Settings):
         return tuple(getattr(self.settings, "variants", ()))
 
     @property
+    def streamed(self) -> bool:
+        """Whether the array is too large to hold: a family's, unless settings make it small."""
+        return family(self.kind).streamed and bool(getattr(self.settings, "streamed", True))
+
+    @property
     def row_dims(self) -> dict[str, int]:
         """Dimensions of what a model reads of a clip: all but that of variants."""
         dims = family(self.kind).dims(self.settings)
@@ -100,10 +105,11 @@ class Reduction(_Settings):
 
 
 class Model(_Settings):
-    """One classifier on some of the features, or a late fusion of other models."""
+    """One classifier on some features or on what networks learnt, or a late fusion of models."""
 
     kind: str
     features: tuple[str, ...] = ()
+    embeddings: tuple[str, ...] = ()
     parameters: dict[str, Any] = {}
     scale: StrictBool = False
     calibrate: StrictBool = False
@@ -328,8 +334,7 @@ def _explain(
     for problem in error.errors():
         place = prefix + ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            table = settings or _table_of(problem["loc"])
-            known = table.model_fields
+            known = (settings or _table_of(problem["loc"])).model_fields
             close = meant(str(problem["loc"][-1]), known)
             lines.append(f"{place}: unknown key; known keys: {', '.join(known)}{close}")
         elif problem["type"] == "missing":
@@ -357,7 +362,7 @@ def _table_of(location: tuple[int | str, ...]) -> type[BaseModel]:
 
 def _check_references(job: Job, where: str) -> None:
     from emodask.evaluation.protocols import PROTOCOLS
-    from emodask.models.checking import check_models, check_variants
+    from emodask.models.checking import check_features, check_models
 
     taken = {dim for f in job.features.values() for dim in family(f.kind).dims(f.settings)}
     for name in job.features:
@@ -388,7 +393,7 @@ def _check_references(job: Job, where: str) -> None:
                     f"{meant(feature_name, job.features)}"
                 )
     check_models(job.models, where)
-    check_variants(job, where)
+    check_features(job, where)
     for protocol in job.evaluation.protocols:
         if protocol not in PROTOCOLS:
             raise JobError(

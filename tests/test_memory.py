@@ -160,8 +160,9 @@ def test_large_frames_take_what_is_planned(large_clip, least, tmp_path, setting)
 
 
 @linux
-def test_real_clips_take_what_is_planned(ravdess, least, tmp_path):
-    job = default(2)
+@pytest.mark.parametrize("setting", [{}, {"crop": "face", "width": 240}], ids=["frames", "faces"])
+def test_real_clips_take_what_is_planned(ravdess, least, tmp_path, setting):
+    job = default(2, **setting)
     sources = str(ravdess / "Video_Speech_Actor_01.zip")
     settings = job.settings()
     settings["data"] |= {"video": "full-av", "audio": "full-av"}

@@ -43,6 +43,7 @@ from emodask.evaluation.protocols import PROTOCOLS, Split, split
 from emodask.evaluation.reductions import describe_reductions
 from emodask.evaluation.sides import FoldTask, seed_of
 from emodask.evaluation.timings import evaluation_times, extraction_times
+from emodask.evaluation.trained import trained
 from emodask.job import Job, digest, load_job
 from emodask.models.checking import check_installed
 from emodask.models.system import emotion_columns, model_features, with_models
@@ -229,6 +230,7 @@ def _metrics(
             )
             entry["models"][model] = describe(outcomes[name, model], seed)
             entry["models"][model] |= searched([(part.fold, part.chosen) for part in parts])
+            entry["models"][model] |= trained([(part.fold, part.training) for part in parts])
             features = model_features(job, model.removesuffix(ADAPTED).removesuffix(CONTROL))
             entry["models"][model]["features"] = list(features)
             if model.endswith(ADAPTED):

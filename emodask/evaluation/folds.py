@@ -17,20 +17,16 @@ from emodask.evaluation.adaptation import variants
 from emodask.evaluation.clips import Clips
 from emodask.evaluation.passes import StoredRows
 from emodask.evaluation.searches import Part, Searched, run_searched
-from emodask.evaluation.sides import FoldTask, Sides, training_labels
+from emodask.evaluation.sides import FittedFold, FoldTask, Sides, reduce_folds, training_labels
 from emodask.job import Job
-from emodask.models.augmenting import originals
 from emodask.models.fitted import Fitted
 from emodask.models.learning import fit_model
 from emodask.models.system import (
     augmented_features,
     features_used,
+    is_streamed,
     make_reducer,
-    model_features,
-    transform_each,
-    transform_variants,
 )
-from emodask.models.trials import searches_of
 from emodask.store import StoreAddress
 
 if TYPE_CHECKING:
@@ -62,7 +58,7 @@ class Prediction:
     """What one model said of the test clips of one fold; ``rows`` are places in the store.
 
     ``chosen`` are the parameters that its search chose, if it has one; ``seconds`` the wall time
-    that fitting and predicting took in its task.
+    that fitting and predicting took in its task; ``training`` how that of a network went.
     """
 
     protocol: str
@@ -73,6 +69,7 @@ class Prediction:
     probability: npt.NDArray[np.float64]
     chosen: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    training: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,16 +84,6 @@ class ReducedFolds:
     reducers: Sequence[TensorReducer]
     passes: int
     seconds: float
-
-
-@dataclass(frozen=True, eq=False)
-class FittedFold:
-    """A fold, its reductions by feature, and the actors of its rows on both sides."""
-
-    task: FoldTask
-    reducers: dict[str, TensorReducer]
-    train_actors: npt.NDArray[np.int64]
-    test_actors: npt.NDArray[np.int64]
 
 
 def run_folds(
@@ -152,7 +139,7 @@ def run_folds(
         outcomes = run_searched(
             job,
             fitted,
-            partial(_reduce_one, job, address),
+            partial(reduce_one, job, address),
             partial(_predict_sides, job),
             lambda fold: parts[id(fold)],
             client,
@@ -214,6 +201,8 @@ def _fit_reductions(
         by_feature = {}
         took: list[ReducedFolds] = []
         for name in features_used(job):
+            if is_streamed(job, name):
+                continue
             passes: list[int] = []
             on_block = partial(_tell_of_pass, tell, passes, name)
             began = time.monotonic()
@@ -267,39 +256,10 @@ def predict_folds(
     return [_predict_sides(job, sides) for sides in reduce_folds(job, address, folds)]
 
 
-def reduce_folds(
-    job: Job,
-    address: StoreAddress,
-    folds: Sequence[FittedFold],
-    features: Sequence[str] | None = None,
-) -> list[Sides]:
-    """Reduce the clips of a few folds in one read; by default all features that the job uses."""
-    rows = np.unique(np.concatenate([part for f in folds for part in (f.task.train, f.task.test)]))
-    reduced: list[dict[str, npt.NDArray[np.float32]]] = [{} for _ in folds]
-    with single_threaded():
-        for name in features or features_used(job):
-            data = StoredRows.of(address, name, rows)
-            reducers = [fold.reducers[name] for fold in folds]
-            with_variants = name in augmented_features(job)
-            found = (
-                transform_variants(reducers, data)
-                if with_variants
-                else transform_each(reducers, data)
-            )
-            for of_fold, matrix in zip(reduced, found, strict=True):
-                of_fold[name] = matrix
-    sides = []
-    for fold, matrices in zip(folds, reduced, strict=True):
-        train, test = (np.searchsorted(rows, side) for side in (fold.task.train, fold.task.test))
-        known = {name: matrix[train] for name, matrix in matrices.items()}
-        unseen = {name: matrix[test] for name, matrix in originals(matrices).items()}
-        sides.append(Sides(fold.task, known, unseen, fold.train_actors, fold.test_actors))
-    return sides
-
-
-def _reduce_one(
+def reduce_one(
     job: Job, address: StoreAddress, fold: FittedFold, features: Sequence[str] | None = None
 ) -> Sides:
+    """Reduce the clips of one fold."""
     (sides,) = reduce_folds(job, address, [fold], features)
     return sides
 
@@ -351,49 +311,7 @@ def _predict_models(
                 model.predict_proba(unseen),
                 getattr(model, "chosen", {}),  # a fusion's members have their own rows
                 time.perf_counter() - began,
+                getattr(model, "training", {}),
             )
         )
     return predictions
-
-
-def search_all(
-    job: Job,
-    address: StoreAddress,
-    clips: Clips,
-    model: str,
-    reducers: dict[str, TensorReducer],
-    client: Client | None = None,
-    on_progress: Callable[[EvaluationProgress], None] | None = None,
-    variant: str = "",
-) -> Searched:
-    """What the searches of one model choose when it is fitted on all clips; nothing without any.
-
-    Raises
-    ------
-    EvaluationError
-        If a model cannot be fitted.
-    """
-    if not searches_of(job, [model], clips.actor):
-        return {}
-    task = FoldTask("fit", "all clips", clips.rows, clips.rows[:0], clips.emotion)
-    fold = FittedFold(task, reducers, clips.actor, clips.actor[:0])
-    part = {variant: Part(clips.emotion, clips.actor)}
-    tell = on_progress or (lambda progress: None)
-    reduce = partial(_reduce_one, job, address, features=model_features(job, model))
-    ((_, found),) = run_searched(
-        job,
-        [fold],
-        reduce,
-        partial(_what_was_chosen, variant),
-        lambda fold: part,
-        client,
-        lambda trials, total: tell(EvaluationProgress("fit", 0, 1, "", trials, total)),
-        [model],
-    )
-    if isinstance(found, EvaluationError):
-        raise found
-    return found
-
-
-def _what_was_chosen(variant: str, sides: Sides, searched: Mapping[str, Searched]) -> Searched:
-    return searched[variant]

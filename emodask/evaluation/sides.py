@@ -1,17 +1,32 @@
-"""Both sides of a fold as models meet them: plain, adapted to speakers, or as a control."""
+"""Both sides of a fold as models meet them: reduced; plain, adapted to speakers, or a control."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from emodask.cluster import single_threaded
 from emodask.evaluation.adaptation import ADAPTED, standardised_by_actor
 from emodask.evaluation.controls import CONTROL, shuffled_within_actors
+from emodask.evaluation.passes import StoredRows
 from emodask.job import Job
+from emodask.models.augmenting import originals
 from emodask.models.fitted import Matrices
+from emodask.models.system import (
+    augmented_features,
+    features_used,
+    is_streamed,
+    transform_each,
+    transform_variants,
+)
+from emodask.store import StoreAddress, StreamedMatrix
+
+if TYPE_CHECKING:
+    from emodask.reduction import TensorReducer
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,3 +83,51 @@ class Sides:
         if variant == ADAPTED:
             return standardised_by_actor(self.unseen, self.test_actors)
         return self.unseen
+
+
+@dataclass(frozen=True, eq=False)
+class FittedFold:
+    """A fold, its reductions by feature, and the actors of its rows on both sides."""
+
+    task: FoldTask
+    reducers: dict[str, TensorReducer]
+    train_actors: npt.NDArray[np.int64]
+    test_actors: npt.NDArray[np.int64]
+
+
+def reduce_folds(
+    job: Job,
+    address: StoreAddress,
+    folds: Sequence[FittedFold],
+    features: Sequence[str] | None = None,
+) -> list[Sides]:
+    """Reduce the clips of a few folds in one read; by default all features that the job uses.
+
+    Those that are streamed are not read.
+    """
+    rows = np.unique(np.concatenate([part for f in folds for part in (f.task.train, f.task.test)]))
+    reduced: list[dict[str, Any]] = [{} for _ in folds]
+    with single_threaded():
+        for name in features or features_used(job):
+            if is_streamed(job, name):
+                streamed = StreamedMatrix.of(address, name, rows)
+                for of_fold in reduced:
+                    of_fold[name] = streamed
+                continue
+            data = StoredRows.of(address, name, rows)
+            reducers = [fold.reducers[name] for fold in folds]
+            with_variants = name in augmented_features(job)
+            found = (
+                transform_variants(reducers, data)
+                if with_variants
+                else transform_each(reducers, data)
+            )
+            for of_fold, matrix in zip(reduced, found, strict=True):
+                of_fold[name] = matrix
+    sides = []
+    for fold, matrices in zip(folds, reduced, strict=True):
+        train, test = (np.searchsorted(rows, side) for side in (fold.task.train, fold.task.test))
+        known = {name: matrix[train] for name, matrix in matrices.items()}
+        unseen = {name: matrix[test] for name, matrix in originals(matrices).items()}
+        sides.append(Sides(fold.task, known, unseen, fold.train_actors, fold.test_actors))
+    return sides

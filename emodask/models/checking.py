@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from emodask.errors import JobError
-from emodask.models.classifiers import CLASSIFIERS, make_classifier
+from emodask.features import family
+from emodask.models.classifiers import CLASSIFIERS, is_network, make_classifier
 from emodask.nearest import meant
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ def check_models(models: Mapping[str, Model], where: str) -> None:
             _check_fusion(name, models, place)
         else:
             _check_classifier(model, place)
+            if model.embeddings:
+                from emodask.models.networks.checking import check_embeddings
+
+                check_embeddings(name, models, place)
 
 
 def _check_classifier(model: Model, place: str) -> None:
@@ -53,9 +57,8 @@ def _check_classifier(model: Model, place: str) -> None:
             raise JobError(
                 f'{place}.{key}: {model.kind} has none; models of kind = "{FUSION}" have'
             )
-    package = CLASSIFIERS[model.kind].package
-    # Where the package is absent, reading the job is possible, and fitting is refused.
-    if package and find_spec(package) is None:
+    # Where a package is absent, reading the job is possible, and fitting is refused.
+    if CLASSIFIERS[model.kind].absent:
         return
     if model.parameters:
         _check_parameters(model.kind, model.parameters, f"{place}.parameters")
@@ -72,6 +75,20 @@ def _check_parameters(kind: str, parameters: Mapping[str, Any], place: str) -> N
         make_classifier(kind, parameters)._validate_params()
     except (JobError, ValueError, TypeError) as error:
         raise JobError(f"{place}: {error}") from error
+
+
+def check_features(job: Job, where: str) -> None:
+    """Refuse features and models that do not go together.
+
+    Raises
+    ------
+    JobError
+    """
+    from emodask.models.networks.checking import check_shapes
+
+    check_variants(job, where)
+    check_streamed(job, where)
+    check_shapes(job, where)
 
 
 def check_variants(job: Job, where: str) -> None:
@@ -97,10 +114,55 @@ def check_variants(job: Job, where: str) -> None:
             )
 
 
+def check_streamed(job: Job, where: str) -> None:
+    """Refuse to reduce features that are streamed, and models that would need all of one at once.
+
+    Raises
+    ------
+    JobError
+    """
+    streamed = {name for name, feature in job.features.items() if feature.streamed}
+    for name in streamed & job.reductions.keys():
+        raise JobError(
+            f"{where}: reductions.{name}: {name} is read as it is stored, batch by batch, and "
+            "nothing reduces it; leave the table out"
+        )
+    for name, model in job.models.items():
+        joins = model.kind == FUSION or model.embeddings
+        read = [] if joins else list(model.features or job.features)
+        for feature in streamed.intersection(read):
+            _check_streaming(job, model, read, feature, f"{where}: models.{name}")
+
+
+def _check_streaming(job: Job, model: Model, read: list[str], feature: str, place: str) -> None:
+    if not is_network(model.kind):
+        networks = ", ".join(kind for kind in CLASSIFIERS if is_network(kind))
+        raise JobError(
+            f"{place}.features: {model.kind} cannot read {feature}, which is too large to hold of "
+            f"all clips. A network can ({networks}), and {model.kind} can read what one has learnt "
+            'of it: embeddings = ["NAME"], a model of the job that is a network; or give it other '
+            "features"
+        )
+    if len(read) > 1:
+        others = ", ".join(name for name in read if name != feature)
+        raise JobError(
+            f"{place}.features: {feature} is read batch by batch and cannot stand beside {others}; "
+            f'give the model features = ["{feature}"], others to another model, and join both by '
+            f'a model of kind = "{FUSION}"'
+        )
+    if job.evaluation.speaker_adapted:
+        raise JobError(
+            f"{place}: {feature} is read batch by batch and cannot be standardised by each "
+            "speaker's own clips; leave speaker_adapted out of [evaluation], or put the model "
+            "into a job of its own"
+        )
+
+
 def _check_fusion(name: str, models: Mapping[str, Model], place: str) -> None:
     model = models[name]
     settings: dict[str, Any] = {
         "features": model.features,
+        "embeddings": model.embeddings,
         "parameters": model.parameters,
         "scale": model.scale,
         "calibrate": model.calibrate,
@@ -153,9 +215,10 @@ def check_installed(job: Job, names: Iterable[str] | None = None) -> None:
     """
     for name in names or job.models:
         model = job.models[name]
-        if model.kind == FUSION:
-            check_installed(job, model.members)
-        elif CLASSIFIERS[model.kind].package:
+        read = (*model.members, *model.embeddings)
+        if read:
+            check_installed(job, read)
+        if model.kind != FUSION and CLASSIFIERS[model.kind].package:
             try:
                 make_classifier(model.kind, model.parameters)
             except JobError as error:

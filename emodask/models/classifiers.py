@@ -11,21 +11,38 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from emodask import networks
 from emodask.errors import JobError
 from emodask.models.fusion import LEAST
 from emodask.nearest import meant
+
+_NETWORKS = "networks"
 
 
 @dataclass(frozen=True)
 class Classifier:
     """Where a scikit-learn classifier lies, and what emodask sets on it unless the job does.
 
-    ``package`` is what it needs beyond scikit-learn, and the extra that installs it.
+    ``package`` is what it needs beyond scikit-learn, and the extra that installs it; ``networks``
+    is the extra of PyTorch.
     """
 
     path: str
     defaults: tuple[tuple[str, Any], ...] = ()
     package: str = ""
+
+    @property
+    def absent(self) -> str:
+        """What to install that is not, in a sentence; empty where all is there."""
+        if self.package == _NETWORKS:
+            return "" if networks.installed() else networks.ABSENT
+        if self.package and find_spec(self.package) is None:
+            return f"{self.package} is not installed: pip install 'emodask[{self.package}]'"
+        return ""
+
+
+def _network(name: str, module: str = "kinds") -> Classifier:
+    return Classifier(f"emodask.models.networks.{module}:{name}", package=_NETWORKS)
 
 
 CLASSIFIERS: dict[str, Classifier] = {
@@ -37,7 +54,20 @@ CLASSIFIERS: dict[str, Classifier] = {
     "gaussian-nb": Classifier("sklearn.naive_bayes:GaussianNB"),
     "lda": Classifier("sklearn.discriminant_analysis:LinearDiscriminantAnalysis"),
     "xgboost": Classifier("emodask.models.boosting:XGBoost", package="xgboost"),
+    "mfcc-image-cnn": _network("MfccImageCnn"),
+    "sequence-cnn": _network("SequenceCnn"),
+    "curve-cnn": _network("CurveCnn"),
+    "dense-head": _network("DenseHead"),
+    "embedding-fusion": _network("EmbeddingFusion"),
+    "frame-layer": _network("FrameLayer"),
+    "frame-cnn": _network("FrameCnn", "frame_cnn"),
+    "conv-head": _network("ConvHead"),
 }
+
+
+def is_network(kind: str) -> bool:
+    """Whether a kind is one of emodask's networks: only they read features that are streamed."""
+    return kind in CLASSIFIERS and CLASSIFIERS[kind].path.startswith("emodask.models.networks")
 
 
 def make_classifier(kind: str, parameters: Mapping[str, Any], seed: int = 0) -> Any:
@@ -67,8 +97,8 @@ def make_classifier(kind: str, parameters: Mapping[str, Any], seed: int = 0) -> 
     entry = CLASSIFIERS[kind]
     module, name = entry.path.split(":")
     make = getattr(importlib.import_module(module), name)
-    if entry.package and find_spec(entry.package) is None:
-        raise JobError(f"{kind} is not installed: pip install 'emodask[{entry.package}]'")
+    if entry.absent:
+        raise JobError(entry.absent)
     known = make().get_params()
     chosen = {**dict(entry.defaults), **parameters}
     unknown = [key for key in parameters if key not in known]
@@ -82,7 +112,7 @@ def make_classifier(kind: str, parameters: Mapping[str, Any], seed: int = 0) -> 
     return make(**{k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()})
 
 
-def probabilities(model: Any, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def probabilities(model: Any, features: Any) -> npt.NDArray[np.float64]:
     """Probability of each class that a fitted classifier knows.
 
     Classifiers without probabilities of their own give a softmax of their decision function: in
@@ -91,7 +121,7 @@ def probabilities(model: Any, features: npt.NDArray[np.float32]) -> npt.NDArray[
     Parameters
     ----------
     model : fitted classifier
-    features : ndarray, shape (n, p)
+    features : ndarray or StreamedMatrix, shape (n, p)
 
     Returns
     -------
@@ -105,13 +135,13 @@ def probabilities(model: Any, features: npt.NDArray[np.float32]) -> npt.NDArray[
     return np.asarray(softmax(decision_scores(model, features), axis=1), np.float64)
 
 
-def decision_scores(classifier: Any, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def decision_scores(classifier: Any, features: Any) -> npt.NDArray[np.float64]:
     """How much a fitted classifier is for each class that it knows.
 
     Parameters
     ----------
     classifier : fitted classifier
-    features : ndarray, shape (n, p)
+    features : ndarray or StreamedMatrix, shape (n, p)
 
     Returns
     -------

@@ -13,9 +13,10 @@ from emodask.models.classifiers import decision_scores, probabilities
 from emodask.models.fusion import combine
 from emodask.models.temperature import Temperature
 
-Matrices = Mapping[str, npt.NDArray[np.float32]]
-"""Reduced features by name, each (n, p); on training sides (n, 1 + variants, p) where clips have
-variants to train on."""
+Matrices = Mapping[str, Any]
+"""Reduced features by name, each an ndarray of float32 (n, p); on training sides
+(n, 1 + variants, p) where clips have variants to train on. A feature that is streamed is a
+:class:`~emodask.store.StreamedMatrix`, or of a few clips in memory an ndarray too."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class FittedModel:
         Of a calibrated model, for the classes that the classifier knows.
     chosen : mapping of str to value
         Parameters that a search chose; empty without one, and in a bundle that was read back.
+    embeddings : mapping of str to FittedModel
+        The networks whose last hidden layers it reads in place of features, by name.
     """
 
     features: tuple[str, ...]
@@ -41,6 +44,12 @@ class FittedModel:
     estimator: Any
     temperature: Temperature | None = None
     chosen: Mapping[str, Any] = field(default_factory=dict)
+    embeddings: Mapping[str, FittedModel] = field(default_factory=dict)
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """How the training of a network went, as plain JSON values; empty of other classifiers."""
+        return getattr(self.estimator, "training_", {})
 
     def predict(self, matrices: Matrices) -> npt.NDArray[np.int16]:
         """Emotion codes, shape (n,): of a calibrated model, the most probable."""
@@ -61,9 +70,29 @@ class FittedModel:
         result[:, columns] = known
         return result
 
-    def join(self, matrices: Matrices) -> npt.NDArray[np.float32]:
-        """The features side by side, shape (n, p)."""
-        return np.concatenate([matrices[name] for name in self.features], axis=1)
+    def embed(self, matrices: Matrices) -> npt.NDArray[np.float32]:
+        """What the last hidden layer of a network says, shape (n, k)."""
+        return np.asarray(self.estimator.embed(self.join(matrices)), np.float32)
+
+    def join(self, matrices: Matrices) -> Any:
+        """What the classifier reads, side by side, shape (n, p)."""
+        if self.embeddings:
+            return joined_embeddings(self.embeddings, matrices)
+        return joined(matrices, self.features)
+
+
+def joined(matrices: Matrices, features: tuple[str, ...]) -> Any:
+    """Features side by side, shape (n, p); one alone as it is, whether held or streamed."""
+    if len(features) == 1:
+        return matrices[features[0]]
+    return np.concatenate([matrices[name] for name in features], axis=1)
+
+
+def joined_embeddings(
+    networks: Mapping[str, FittedModel], matrices: Matrices
+) -> npt.NDArray[np.float32]:
+    """What the last hidden layers of networks say, side by side, shape (n, p)."""
+    return np.concatenate([network.embed(matrices) for network in networks.values()], axis=1)
 
 
 @dataclass(frozen=True, eq=False)

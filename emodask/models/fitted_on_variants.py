@@ -37,10 +37,13 @@ class FittedOnVariants(ClassifierMixin, BaseEstimator):
         self.estimator = estimator
         self.count = count
 
-    def fit(self, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> FittedOnVariants:
-        """Fit on every variant, each with the label of its clip."""
+    def fit(
+        self, X: npt.NDArray[Any], y: npt.NDArray[Any], groups: npt.NDArray[Any] | None = None
+    ) -> FittedOnVariants:
+        """Fit on every variant, each with the label of its clip, and its group if any are given."""
         rows = np.ascontiguousarray(X).reshape(len(X) * self.count, -1)
-        self.estimator_ = clone(self.estimator).fit(rows, np.repeat(y, self.count))
+        further = () if groups is None else (np.repeat(groups, self.count),)
+        self.estimator_ = clone(self.estimator).fit(rows, np.repeat(y, self.count), *further)
         self.classes_ = self.estimator_.classes_
         return self
 

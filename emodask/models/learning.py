@@ -15,12 +15,19 @@ from emodask.errors import EvaluationError
 from emodask.job import Job
 from emodask.models.augmenting import joined_variants, originals
 from emodask.models.checking import FUSION
-from emodask.models.classifiers import decision_scores, make_classifier
-from emodask.models.fitted import Fitted, FittedFusion, FittedModel, Matrices
+from emodask.models.classifiers import decision_scores, is_network, make_classifier
+from emodask.models.fitted import (
+    Fitted,
+    FittedFusion,
+    FittedModel,
+    Matrices,
+    joined,
+    joined_embeddings,
+)
 from emodask.models.fusion import LEARNT, learn_weights
 from emodask.models.inner_folds import inner_folds
 from emodask.models.search import Parameters, best_parameters
-from emodask.models.system import model_features
+from emodask.models.system import model_features, reduced_dims
 from emodask.models.temperature import Temperature, learn_temperature
 
 Labels = npt.NDArray[np.int16]
@@ -76,6 +83,10 @@ def fit_model(
         )
     if job.models[model].kind == FUSION:
         fitted[model] = _fit_fusion(job, model, matrices, codes, people, fitted, searched, part)
+    elif job.models[model].embeddings:
+        fitted[model] = _fit_on_embeddings(
+            job, model, matrices, codes, people, fitted, searched, part
+        )
     else:
         chosen = searched.get((model, part))
         if chosen is None and job.models[model].search:
@@ -100,31 +111,42 @@ def _fit_classifier(
     temperature = None
     if settings.calibrate:
         temperature = _temperature(job, model, parameters, X, labels, actors, count)
-    _fit(estimator, model, X, labels)
+    _fit(estimator, model, X, labels, _groups(job, model, actors))
     if count > 1:
         estimator = estimator.estimator_  # of clips alone
     return replace(fitted, estimator=estimator, temperature=temperature)
 
 
-def _rows(job: Job, model: str, matrices: Matrices) -> tuple[npt.NDArray[np.float32], int]:
+def _rows(job: Job, model: str, matrices: Matrices) -> tuple[Any, int]:
     """What a model is fitted on: a row for each clip, and how many variants are in it."""
     features = model_features(job, model)
     if job.models[model].augment:
         return joined_variants(matrices, features)
-    clips = originals(matrices)
-    return np.concatenate([clips[name] for name in features], axis=1), 1
+    return joined(originals(matrices), features), 1
 
 
 def _estimator(
-    job: Job, model: str, parameters: Mapping[str, Any], n_clips: int, count: int
+    job: Job,
+    model: str,
+    parameters: Mapping[str, Any],
+    n_clips: int,
+    count: int,
+    shapes: Sequence[tuple[int, ...]] = (),
 ) -> Any:
     """The unfitted classifier of a model, with parameters fit for the number of clips.
 
-    With a `count` above 1 a clip's row holds as many variants of it.
+    With a `count` above 1 a clip's row holds as many variants of it. Of a network, `shapes` are
+    those of what it reads; by default of its features.
     """
     settings = job.models[model]
-    estimator = make_classifier(settings.kind, _fitting(parameters, n_clips * count), job.seed)
-    if settings.scale:
+    chosen = _fitting(parameters, n_clips * count)
+    if is_network(settings.kind):
+        shapes = shapes or [
+            tuple(reduced_dims(job, name).values()) for name in model_features(job, model)
+        ]
+        chosen |= {"shapes": tuple(shapes), "scale": settings.scale}
+    estimator = make_classifier(settings.kind, chosen, job.seed)
+    if settings.scale and not is_network(settings.kind):
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
@@ -136,13 +158,24 @@ def _estimator(
     return FittedOnVariants(estimator, count)
 
 
-def _fit(estimator: Any, model: str, X: npt.NDArray[np.float32], labels: Labels) -> None:
+def _groups(job: Job, model: str, actors: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
+    """What a classifier is fitted with beside labels: a network holds people out too."""
+    return (actors,) if is_network(job.models[model].kind) else ()
+
+
+def _fit(
+    estimator: Any,
+    model: str,
+    X: Any,
+    labels: Labels,
+    groups: tuple[npt.NDArray[Any], ...] = (),
+) -> None:
     with warnings.catch_warnings():
         from sklearn.exceptions import ConvergenceWarning
 
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:
-            estimator.fit(X, labels)
+            estimator.fit(X, labels, *groups)
         except (ValueError, NotImplementedError) as error:
             raise EvaluationError(f"model {model}: {str(error).splitlines()[0]}") from error
 
@@ -154,7 +187,10 @@ def _searched(
     folds = inner_folds(actors, model)
 
     def score(parameters: Parameters) -> float:
-        said = [try_parameters(job, model, matrices, labels, parameters, *fold) for fold in folds]
+        said = [
+            try_parameters(job, model, matrices, labels, actors, parameters, *fold)
+            for fold in folds
+        ]
         return trial_uar(labels, [held_out for _, held_out in folds], said)
 
     search = job.models[model].search
@@ -167,6 +203,7 @@ def try_parameters(
     model: str,
     matrices: Matrices,
     labels: Labels,
+    actors: npt.NDArray[Any],
     parameters: Parameters,
     train: npt.NDArray[np.intp],
     held_out: npt.NDArray[np.intp],
@@ -183,7 +220,7 @@ def try_parameters(
     try:
         chosen = {**settings.parameters, **parameters}
         estimator = _estimator(job, model, chosen, len(train), count)
-        _fit(estimator, model, X[train], labels[train])
+        _fit(estimator, model, X[train], labels[train], _groups(job, model, actors[train]))
     except EvaluationError as error:
         tried = ", ".join(f"{name} = {value!r}" for name, value in parameters.items())
         raise EvaluationError(f"{error} (its search tried {tried})") from error
@@ -206,7 +243,7 @@ def _temperature(
     job: Job,
     model: str,
     parameters: Mapping[str, Any],
-    X: npt.NDArray[np.float32],
+    X: Any,
     labels: Labels,
     actors: npt.NDArray[Any],
     count: int,
@@ -222,9 +259,33 @@ def _temperature(
                 f"{emotion_name(min(absent))}; leave calibrate out, or add clips"
             )
         stranger = _estimator(job, model, parameters, len(train), count)
-        _fit(stranger, model, X[train], labels[train])
+        _fit(stranger, model, X[train], labels[train], _groups(job, model, actors[train]))
         scores[held_out] = decision_scores(stranger, X[held_out])
     return learn_temperature(scores, np.searchsorted(known, labels))
+
+
+def _fit_on_embeddings(
+    job: Job,
+    model: str,
+    matrices: Matrices,
+    labels: Labels,
+    actors: npt.NDArray[Any],
+    fitted: dict[str, Fitted],
+    searched: Mapping[SearchKey, Parameters],
+    part: tuple[int, ...],
+) -> FittedModel:
+    settings = job.models[model]
+    networks: dict[str, FittedModel] = {}
+    for name in settings.embeddings:
+        network = fit_model(job, name, matrices, labels, actors, fitted, searched, part)
+        assert isinstance(network, FittedModel)  # jobs name networks alone
+        networks[name] = network
+    X = joined_embeddings(networks, originals(matrices))
+    estimator = _estimator(job, model, settings.parameters, len(labels), 1, [(X.shape[1],)])
+    _fit(estimator, model, X, labels, _groups(job, model, actors))
+    return FittedModel(
+        model_features(job, model), job.data.emotion_codes, estimator, embeddings=networks
+    )
 
 
 def _fit_fusion(

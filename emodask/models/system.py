@@ -38,10 +38,10 @@ class VariantRows(Protocol):
 
 
 def model_features(job: Job, model: str) -> tuple[str, ...]:
-    """The features that a model of a job uses: those it names or all, those of all its members."""
+    """The features that a model of a job uses: those it names or all, those of models it reads."""
     settings = job.models[model]
-    if settings.kind == FUSION:
-        return features_used(job, settings.members)
+    if settings.kind == FUSION or settings.embeddings:
+        return features_used(job, settings.members or settings.embeddings)
     return settings.features or tuple(job.features)
 
 
@@ -52,7 +52,7 @@ def features_used(job: Job, models: Iterable[str] | None = None) -> tuple[str, .
 
 
 def with_models(job: Job, models: Sequence[str] | None) -> Job:
-    """A job with some of its models alone, and the members of those that are fusions.
+    """A job with some of its models alone, and the models that those read.
 
     What it extracts stays the same, so the same store serves it; which clips it learns from may
     not: those that have the features of the models that stay.
@@ -87,7 +87,7 @@ def with_models(job: Job, models: Sequence[str] | None) -> Job:
                     f"job {job.name} has no model {name!r}; there are {', '.join(job.models)}"
                 )
             kept[name] = None
-            keep(job.models[name].members)
+            keep((*job.models[name].members, *job.models[name].embeddings))
 
     keep(models)
     return job.model_copy(update={"models": {name: job.models[name] for name in kept}})
@@ -98,11 +98,26 @@ def augmented_features(job: Job, models: Iterable[str] | None = None) -> frozens
     found: set[str] = set()
     for model in models or job.models:
         settings = job.models[model]
-        if settings.kind == FUSION:
-            found |= augmented_features(job, settings.members)
+        if settings.kind == FUSION or settings.embeddings:
+            found |= augmented_features(job, settings.members or settings.embeddings)
         elif settings.augment:
             found |= {name for name in model_features(job, model) if job.features[name].variants}
     return frozenset(found)
+
+
+def is_streamed(job: Job, name: str) -> bool:
+    """Whether a feature is read as it is stored, batch by batch: nothing reduces it."""
+    return job.features[name].streamed
+
+
+def reduced_dims(job: Job, name: str) -> dict[str, int]:
+    """Dimensions of what a model reads of a clip once a feature array is reduced.
+
+    A size of 0 is that of a table that has not been read.
+    """
+    settings = job.reductions.get(name)
+    ranks = dict(zip(settings.dims, settings.ranks, strict=True)) if settings else {}
+    return {**job.features[name].row_dims, **ranks}
 
 
 def make_reducer(job: Job, name: str) -> TensorReducer:
@@ -122,8 +137,12 @@ def make_reducer(job: Job, name: str) -> TensorReducer:
 
 
 def fit_reducers(job: Job, arrays: Arrays) -> dict[str, TensorReducer]:
-    """Fit the reduction of every array given, on all rows given."""
-    return {name: make_reducer(job, name).fit(array) for name, array in arrays.items()}
+    """Fit the reduction of every array given that has one, on all rows given."""
+    return {
+        name: make_reducer(job, name).fit(array)
+        for name, array in arrays.items()
+        if not is_streamed(job, name)
+    }
 
 
 def transform_each(
@@ -166,8 +185,13 @@ def transform_variants(
 def reduce(
     reducers: Mapping[str, TensorReducer], arrays: Arrays
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """Reduce arrays to matrices, one row a clip."""
-    return {name: np.asarray(reducers[name].transform(array)) for name, array in arrays.items()}
+    """Reduce arrays to matrices, one row a clip; those without a reduction as they are."""
+    return {
+        name: np.asarray(reducers[name].transform(array))
+        if name in reducers
+        else np.asarray(array, np.float32).reshape(len(array), -1)
+        for name, array in arrays.items()
+    }
 
 
 def emotion_columns(job: Job) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ def searches_of(job: Job, models: Iterable[str], actors: npt.NDArray[Any]) -> li
         settings = job.models[model]
         if settings.search is not None:
             found[model, part] = None
-        for member in settings.members:
+        for member in (*settings.members, *settings.embeddings):
             walk(member, people, part)
         if settings.rule in LEARNT:
             for number, (train, _) in enumerate(inner_folds(people, model)):
@@ -81,7 +81,9 @@ def run_trial(
     rows = rows_of(actors, model, part)
     train, held_out = inner_folds(actors[rows], model)[trial.fold]
     there = {name: matrix[rows] for name, matrix in matrices.items()}
-    return try_parameters(job, model, there, labels[rows], trial.parameters, train, held_out)
+    return try_parameters(
+        job, model, there, labels[rows], actors[rows], trial.parameters, train, held_out
+    )
 
 
 def rows_of(actors: npt.NDArray[Any], model: str, part: tuple[int, ...]) -> npt.NDArray[np.intp]:

@@ -27,9 +27,6 @@ from emodask.store import (
     stored_array,
 )
 
-_NO_MODEL = {"name": "pictures", "models": {"none": {"kind": "lda"}}}
-"""What a job has to have beside the settings of extraction, which are all that a store knows."""
-
 
 @dataclass(frozen=True)
 class StoredClip:
@@ -46,6 +43,16 @@ class StoredClip:
     def heading(self) -> str:
         """What its pictures are called."""
         return f"{self.emotion}, {self.clip_id}"
+
+
+def _with_a_model(extraction: dict[str, Any]) -> dict[str, Any]:
+    """What a job has beside the settings of extraction, which are all that a store knows.
+
+    The model, which nobody uses, is of a kind that can read any feature.
+    """
+    first = next(iter(extraction["features"]))
+    model = {"kind": "dense-head", "features": [first]}
+    return {**extraction, "name": "pictures", "models": {"none": model}}
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +91,7 @@ class StoredFeatures:
         """
         group = open_group(address)
         # What variants of a clip would give is not drawn, nor computed again.
-        job = without_variants(parse_job({**attributes(group)["job"], **_NO_MODEL}, str(address)))
+        job = without_variants(parse_job(_with_a_model(attributes(group)["job"]), str(address)))
         columns = [
             np.asarray(stored_array(group, name)[:])
             for name in ("clip_id", "actor", "emotion", "status", "error")

@@ -20,6 +20,7 @@ from emodask.store.reading import (
     read_status,
     refresh_status,
 )
+from emodask.store.streamed import StreamedMatrix
 from emodask.store.verification import Verification, verify
 from emodask.store.writing import prepare, write_batch
 
@@ -27,6 +28,7 @@ __all__ = [
     "Row",
     "Status",
     "StoreAddress",
+    "StreamedMatrix",
     "Verification",
     "attributes",
     "checksum",

@@ -26,7 +26,7 @@ def job(**settings: object) -> Job:
             "name": "pictures",
             "data": {"batch": 3},
             "features": {"pictures": wanted},
-            "models": {"none": {"kind": "lda"}},
+            "models": {"none": {"kind": "frame-cnn"}},
         }
     )
 

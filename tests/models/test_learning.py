@@ -60,9 +60,9 @@ def test_calibration_leaves_the_classifier_and_its_temperature_sees_strangers_al
 ):
     fitted, real = [], learning._fit
 
-    def spy(estimator, model, X, labels):
+    def spy(estimator, model, X, labels, *groups):
         fitted.append(len(labels))
-        real(estimator, model, X, labels)
+        real(estimator, model, X, labels, *groups)
 
     monkeypatch.setattr(learning, "_fit", spy)
     job = job_of(plain={"kind": "svc"}, sure={"kind": "svc", "calibrate": True})

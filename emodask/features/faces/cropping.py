@@ -12,7 +12,7 @@ from emodask.features import FamilySettings
 from emodask.features.faces.detectors import DetectorName, detector
 from emodask.features.faces.following import follow
 
-_FINDING = 48 << 20
+_FINDING = 16 << 20
 """Bytes that a detector takes, with the picture that it looks at."""
 
 _EVERY = 5

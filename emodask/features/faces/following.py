@@ -21,7 +21,7 @@ _ALIKE = 1.6
 def look(
     frames: npt.NDArray[np.generic], detector: Detector, every: int
 ) -> list[tuple[int, list[Face]]]:
-    """Faces of every so many frames and the last one; of all frames, if those have none.
+    """Faces of frames about ``every`` apart, first and last among them; of all, if those have none.
 
     Parameters
     ----------
@@ -39,7 +39,8 @@ def look(
     def at(numbers: Sequence[int]) -> list[tuple[int, list[Face]]]:
         return [(i, detector(_levels(frames[i]))) for i in numbers]
 
-    some = sorted({*range(0, len(frames), every), len(frames) - 1})
+    count = -(-(len(frames) - 1) // every) + 1
+    some = np.rint(np.linspace(0, len(frames) - 1, count)).astype(int).tolist()
     found = at(some)
     if any(faces for _, faces in found):
         return found
@@ -90,12 +91,21 @@ def _same(one: Face, other: Face) -> bool:
     return large <= _ALIKE * small and _distance(one, other) <= _FAR * large
 
 
-def curve(numbers: Sequence[int], values: Sequence[float], n: int) -> Floats:
-    """A number for each of ``n`` frames from those of some: smoothed, bridged, the ends held.
+def curve(numbers: Sequence[int], values: Sequence[float], looked: Sequence[int], n: int) -> Floats:
+    """A number for each of ``n`` frames from those of some: bridged, smoothed, the ends held.
 
-    Smoothed by Tukey's 53H: medians of five neighbours, medians of three, then Hann's weights
-    (1/4, 1/2, 1/4), so that one false box moves nothing and small jitter little; straight lines
-    between. Before the first and after the last, the nearest holds.
+    Gaps between what was seen are bridged by straight lines. Then, of the frames that were looked
+    at, Tukey's 53H: medians of five neighbours, medians of three, Hann's weights (1/4, 1/2, 1/4),
+    so that one false box moves nothing and small jitter little; straight lines between. Before the
+    first and after the last frame in which something was seen, the nearest holds.
+
+    Parameters
+    ----------
+    numbers, values : sequences
+        Frames in which something was seen, in order, and where.
+    looked : sequence of int
+        Frames that were looked at, evenly spaced, among them `numbers`.
+    n : int
 
     References
     ----------
@@ -103,16 +113,17 @@ def curve(numbers: Sequence[int], values: Sequence[float], n: int) -> Floats:
 
     Examples
     --------
-    >>> curve([0, 2, 4, 6, 8], [1.0, 1.0, 90.0, 1.0, 1.0], 10).tolist()
+    >>> curve([0, 2, 4, 8], [1.0, 1.0, 90.0, 1.0], [0, 2, 4, 6, 8], 10).tolist()
     [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
     from scipy.ndimage import convolve1d, median_filter
 
-    smooth = np.asarray(values, np.float64)
+    between = [number for number in looked if numbers[0] <= number <= numbers[-1]]
+    smooth = np.interp(between, numbers, values)
     for size in (5, 3):
         smooth = median_filter(smooth, size, mode="nearest")
     smooth = convolve1d(smooth, [0.25, 0.5, 0.25], mode="nearest")
-    return np.interp(np.arange(n), numbers, smooth)
+    return np.interp(np.arange(n), between, smooth)
 
 
 def follow(
@@ -158,7 +169,8 @@ def follow(
     size = float(np.median([face.size for _, face in found]))
     n = len(frames)
     if smooth:
-        return curve(numbers, x, n), curve(numbers, y, n), size
+        looked = [number for number, _ in seen]
+        return curve(numbers, x, looked, n), curve(numbers, y, looked, n), size
     nearest = np.abs(np.arange(n)[:, None] - numbers).argmin(axis=1)
     return np.array(x)[nearest], np.array(y)[nearest], size
 

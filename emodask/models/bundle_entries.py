@@ -1,0 +1,157 @@
+"""What ``bundle.json`` says of a fitted model, and the files of its classifiers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from emodask.errors import BundleError
+from emodask.job import Job
+from emodask.models.fitted import Fitted, FittedFusion, FittedModel
+from emodask.models.fusion import RULES, weights_shape
+from emodask.models.networks.network import Network
+from emodask.models.networks.stored import network_settings, restored_network
+from emodask.models.temperature import Temperature
+from emodask.sources.folder import Folder
+
+ADAPTED = "adapted-"
+"""Begins the files of classifiers of the speaker-adapted model."""
+
+_TRUSTED = (
+    "emodask.models.boosting.XGBoost",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.tree._tree.Tree",
+)
+"""What estimators may hold beyond the types that skops trusts; loading constructs nothing else."""
+
+
+def described(model: Fitted, prefix: str = "") -> tuple[dict[str, Any], dict[str, bytes]]:
+    """A fitted model as plain JSON values, and the files of its classifiers.
+
+    Parameters
+    ----------
+    model : FittedModel or FittedFusion
+    prefix : str
+        Begins the names of files.
+
+    Returns
+    -------
+    about : dict
+    files : dict of str to bytes
+        By name.
+    """
+    files: dict[str, bytes] = {}
+    alone = isinstance(model, FittedModel) and not model.embeddings
+
+    def entry(part: Fitted) -> dict[str, Any]:
+        about: dict[str, Any] = {"features": list(part.features)}
+        if isinstance(part, FittedFusion):
+            members = [{"name": name, **entry(member)} for name, member in part.members.items()]
+            weights = None if part.weights is None else part.weights.tolist()
+            fusion = {"rule": part.rule, "weights": weights, "members": members}
+            return about | {"fusion": fusion, "temperature": None, "file": None}
+        suffix, data = _packed(part.estimator)
+        file = f"{prefix}classifier{'' if alone else f'-{len(files)}'}.{suffix}"
+        files[file] = data
+        is_network = isinstance(part.estimator, Network)
+        return about | {
+            "fusion": None,
+            "temperature": _temperature_of(part),
+            "file": file,
+            "network": network_settings(part.estimator) if is_network else None,
+            "embeddings": [{"name": name, **entry(one)} for name, one in part.embeddings.items()],
+        }
+
+    return entry(model), files
+
+
+def restored(about: dict[str, Any], classes: Sequence[int], job: Job, place: Folder) -> Fitted:
+    """The fitted model that :func:`described` gave.
+
+    Raises
+    ------
+    BundleError
+        If a part of it is not what it should be, or holds a foreign type.
+    """
+    fusion, features = about.get("fusion"), about["features"]
+    if fusion is None:
+        return _restored_classifier(about, classes, job, place)
+    if fusion["rule"] not in RULES:
+        raise BundleError(f"{place.address}: no rule of fusion {fusion['rule']!r}")
+    members = {str(m["name"]): restored(m, classes, job, place) for m in fusion["members"]}
+    weights = fusion["weights"]
+    if weights is not None:
+        weights = np.array(weights, np.float64)
+        shape = weights_shape(fusion["rule"], len(members), len(classes))
+        if weights.shape != shape or not np.isfinite(weights).all():
+            raise BundleError(
+                f"{place.address}: weights of fusion are not {shape[0]} x {shape[1]} numbers"
+            )
+    return FittedFusion(tuple(features), tuple(classes), fusion["rule"], members, weights)
+
+
+def _restored_classifier(
+    about: dict[str, Any], classes: Sequence[int], job: Job, place: Folder
+) -> FittedModel:
+    features = tuple(about["features"])
+    networks = dict(_embedding_networks(about, classes, job, place))
+    file, settings = about.get("file", "classifier.skops"), about.get("network")
+    packed = _read(place, file, "safetensors" if settings else "skops")
+    if settings:
+        read = None if networks else features
+        classifier = restored_network(settings, packed, job, read, f"{place.address}: {file}")
+    else:
+        classifier = _unpacked(packed, f"{place.address}: {file}")
+    scaled = about.get("temperature")  # absent in bundles of before it
+    temperature = None
+    if scaled is not None:
+        temperature = Temperature(float(scaled["factor"]), tuple(map(float, scaled["offsets"])))
+        numbers = (temperature.factor, *temperature.offsets)
+        if len(numbers) != 1 + len(classifier.classes_) or not np.isfinite(numbers).all():
+            raise BundleError(f"{place.address}: the temperature is not one of its classifier")
+    return FittedModel(features, tuple(classes), classifier, temperature, embeddings=networks)
+
+
+def _embedding_networks(
+    about: dict[str, Any], classes: Sequence[int], job: Job, place: Folder
+) -> Iterator[tuple[str, FittedModel]]:
+    for one in about.get("embeddings") or ():  # absent in bundles of before them
+        network = restored(one, classes, job, place)
+        if not isinstance(network, FittedModel) or not isinstance(network.estimator, Network):
+            raise BundleError(f"{place.address}: {one['name']!r} is no network to read")
+        yield str(one["name"]), network
+
+
+def _packed(estimator: Any) -> tuple[str, bytes]:
+    """The ending of a classifier's file, and what it holds."""
+    if isinstance(estimator, Network):
+        return "safetensors", estimator.weights_
+    import skops.io
+
+    return "skops", skops.io.dumps(estimator)
+
+
+def _read(place: Folder, file: str, suffix: str) -> bytes:
+    if not re.fullmatch(rf"({ADAPTED})?classifier(-\d+)?\.{suffix}", file):
+        raise BundleError(f"{place.address}: {file!r} is no file of a bundle")
+    return place.read(file)
+
+
+def _unpacked(packed: bytes, where: str) -> Any:
+    import skops.io
+
+    foreign = set(skops.io.get_untrusted_types(data=packed)) - set(_TRUSTED)
+    if foreign:
+        raise BundleError(f"{where} holds a foreign type, {min(foreign)}")
+    return skops.io.loads(packed, trusted=list(_TRUSTED))
+
+
+def _temperature_of(model: FittedModel) -> dict[str, Any] | None:
+    """The calibration of a classifier as plain JSON values."""
+    if model.temperature is None:
+        return None
+    return {"factor": model.temperature.factor, "offsets": list(model.temperature.offsets)}

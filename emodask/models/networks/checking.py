@@ -1,0 +1,115 @@
+"""What a job says of networks and of what they learn, refused before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from emodask.errors import JobError
+from emodask.models.classifiers import CLASSIFIERS, is_network, make_classifier
+from emodask.models.system import reduced_dims
+from emodask.nearest import meant
+
+if TYPE_CHECKING:
+    from emodask.job import Job, Model
+
+
+def check_shapes(job: Job, where: str) -> None:
+    """Refuse networks whose layers cannot take what their features become.
+
+    Parameters
+    ----------
+    job : Job
+    where : str
+        What messages call the job.
+
+    Raises
+    ------
+    JobError
+    """
+    for name, model in job.models.items():
+        if not is_network(model.kind):
+            continue
+        for key, right in (
+            ("shapes", "they follow from the features"),
+            ("scale", "set scale = true of the model itself"),
+        ):
+            if key in model.parameters:
+                raise JobError(f"{where}: models.{name}.parameters: no {key} here; {right}")
+        if model.embeddings or CLASSIFIERS[model.kind].absent:
+            continue
+        features = model.features or tuple(job.features)
+        shapes = [tuple(reduced_dims(job, feature).values()) for feature in features]
+        try:
+            make_classifier(model.kind, model.parameters).check_shapes(shapes)
+        except ValueError as error:
+            raise JobError(
+                f"{where}: models.{name}.features: {model.kind}: {error} ({', '.join(features)})"
+            ) from error
+
+
+def check_embeddings(name: str, models: Mapping[str, Model], place: str) -> None:
+    """Refuse a model of embeddings that nothing gives, or that would read itself.
+
+    Parameters
+    ----------
+    name : str
+        A model that has embeddings.
+    models : mapping of str to Model
+    place : str
+        What messages call it.
+
+    Raises
+    ------
+    JobError
+    """
+    model = models[name]
+    settings: dict[str, Any] = {
+        "features": model.features,
+        "augment": model.augment,
+        "calibrate": model.calibrate,
+        "search": model.search,
+    }
+    for key, given in settings.items():
+        if given:
+            raise JobError(f"{place}.{key}: a model of embeddings has none; {_INSTEAD[key]}")
+    if len(set(model.embeddings)) != len(model.embeddings):
+        raise JobError(f"{place}.embeddings: names a model twice")
+    for other in model.embeddings:
+        if other not in models:
+            raise JobError(
+                f"{place}.embeddings: no model {other!r}; there are {', '.join(models)}"
+                f"{meant(other, models)}"
+            )
+        if not is_network(models[other].kind):
+            kinds = ", ".join(kind for kind in CLASSIFIERS if is_network(kind))
+            raise JobError(
+                f"{place}.embeddings: {other} is of kind {models[other].kind!r} and has no hidden "
+                f"layer to read; networks have: {kinds}"
+            )
+    path = _way_back(name, models, (name,))
+    if path:
+        raise JobError(f"{place}.embeddings: it would read itself: {' of '.join(path)}")
+
+
+_INSTEAD = {
+    "features": "give features to the networks that it reads",
+    "augment": "set it on the networks that it reads",
+    # What the networks learnt of their training rows says nothing of how they judge others.
+    "calibrate": "the networks have met every row that it could be calibrated on",
+    "search": "the networks have met every row that it could be chosen on",
+}
+
+
+def _way_back(
+    start: str, models: Mapping[str, Model], path: tuple[str, ...]
+) -> tuple[str, ...] | None:
+    """Embeddings of embeddings that lead back to where they start."""
+    for other in models[path[-1]].embeddings:
+        if other == start:
+            return (*path, other)
+        if other in models and other not in path:
+            found = _way_back(start, models, (*path, other))
+            if found:
+                return found
+    return None

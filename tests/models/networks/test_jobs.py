@@ -1,0 +1,252 @@
+"""Promises of networks in jobs: they go with all that fits models; what cannot be is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emodask import networks
+from emodask.errors import EvaluationError, JobError
+from emodask.evaluation.evaluate import evaluate
+from emodask.job import parse_job
+from emodask.models.checking import check_installed
+from emodask.models.fitted_on_variants import FittedOnVariants
+from emodask.models.learning import fit_model
+from emodask.models.system import features_used, with_models
+from emodask.models.trials import searches_of
+from tests.conftest import SMALL as SMALL_JOB
+from tests.models.networks.conftest import HEAD, TINY, job_of
+
+
+def test_a_network_reads_its_features_side_by_side_in_their_reduced_shapes(clips):
+    fitted = fit_model(job_of(both=HEAD), "both", *clips)
+    assert fitted.estimator.shapes_ == ((2, 3, 1, 1, 1), (2, 4))
+    assert fitted.features == ("hog3d", "spline")
+    assert fitted.training["parameters"] == 15 * 8 + 9 * 4
+    assert (fitted.predict(clips[0]) == clips[1]).mean() > 0.5
+
+
+def test_a_network_holds_out_actors_and_scales_by_itself(clips, monkeypatch):
+    from emodask.models.networks import training
+
+    asked = []
+    real = training.held_apart
+
+    def spy(labels, groups, share, seed):
+        asked.append(groups)
+        return real(labels, groups, share, seed)
+
+    monkeypatch.setattr(training, "held_apart", spy)
+    job = job_of(
+        plain={**HEAD, "scale": True},
+        sure={**HEAD, "calibrate": True},
+        chosen={**HEAD, "search": {"parameters": {"batch_size": [8, 16]}}},
+    )
+    fitted = {name: fit_model(job, name, *clips) for name in job.models}
+    assert fitted["plain"].estimator.scale
+    assert fitted["sure"].temperature is not None
+    assert fitted["chosen"].chosen["batch_size"] in (8, 16)
+    assert len(asked) == 1 + 6 + 11
+    assert all(groups is not None and len(set(groups.tolist())) > 1 for groups in asked)
+
+
+def test_variants_of_a_clip_stay_with_their_actor(clips):
+    _, labels, actors = clips
+
+    class Spy:
+        def get_params(self, deep=False):
+            return {}
+
+        def fit(self, X, y, groups):
+            self.seen, self.classes_ = (X, y, groups), np.unique(y)
+            return self
+
+    rows = np.arange(96 * 6).reshape(96, 6)
+    fitted = FittedOnVariants(Spy(), 3).fit(rows, labels, actors)
+    X, y, groups = fitted.estimator_.seen
+    assert X.shape == (288, 2)
+    assert np.array_equal(groups, np.repeat(actors, 3))
+    assert np.array_equal(y, np.repeat(labels, 3))
+
+
+def fusion_of_embeddings(**top):
+    voice, face = ({**HEAD, "features": [name]} for name in ("spline", "hog3d"))
+    return job_of(
+        late={"kind": "embedding-fusion", "embeddings": ["voice", "face"], **top},
+        voice=voice,
+        face=face,
+    )
+
+
+@pytest.mark.parametrize("kind", ["embedding-fusion", "svc", "lda", "gaussian-nb"])
+def test_what_networks_learnt_is_read_by_other_models(kind, clips):
+    parameters = {"epochs": 30, **TINY} if kind == "embedding-fusion" else {}
+    job = fusion_of_embeddings(kind=kind, parameters={**parameters}, scale=kind == "svc")
+    fitted = {}
+    late = fit_model(job, "late", *clips, fitted)
+    assert set(fitted) == {"late", "voice", "face"}
+    assert late.features == ("hog3d", "spline")
+    X = late.join(clips[0])
+    assert np.array_equal(X[:, :8], fitted["voice"].embed(clips[0]))
+    assert np.array_equal(X[:, 8:], fitted["face"].estimator.embed(clips[0]["hog3d"]))
+    assert (late.predict(clips[0]) == clips[1]).mean() > 0.5
+
+
+def test_embeddings_are_learnt_on_the_same_training_part_inside_fusions_too(clips, monkeypatch):
+    from emodask.models.networks.kinds import DenseHead
+
+    people = []
+    real = DenseHead.fit
+
+    def spy(self, X, y, groups=None):
+        if self.hidden == (8,):
+            people.append(len(set(groups.tolist())))
+        return real(self, X, y, groups)
+
+    monkeypatch.setattr(DenseHead, "fit", spy)
+    job = job_of(
+        joined={"kind": "fusion", "members": ["late", "voice"], "rule": "weighted"},
+        late={"kind": "lda", "embeddings": ["voice"]},
+        voice={**HEAD, "features": ["spline"]},
+    )
+    fit_model(job, "joined", *clips)
+    assert people == [6, 4, 5, 5, 5, 5]  # once for all rows, once for each of five inner folds
+
+
+def test_models_that_read_others_keep_them_and_their_searches(clips):
+    job = job_of(
+        late={"kind": "lda", "embeddings": ["voice"]},
+        voice={**HEAD, "features": ["spline"], "search": {"grid": {"batch_size": [8, 16]}}},
+        face={"kind": "lda", "features": ["hog3d"]},
+    )
+    assert list(with_models(job, ["late"]).models) == ["late", "voice"]
+    assert features_used(job, ["late"]) == ("spline",)
+    assert searches_of(job, ["late"], clips[2]) == [("voice", ())]
+
+
+def test_a_job_of_networks_says_what_to_install_before_any_work(monkeypatch, clips):
+    monkeypatch.setattr(networks, "installed", lambda: False)
+    job = fusion_of_embeddings()
+    with pytest.raises(JobError, match=r"models\.voice: PyTorch is not installed: pip"):
+        check_installed(job, ["late"])
+    job = job_of(late={"kind": "lda", "embeddings": ["voice"]}, voice=HEAD)
+    with pytest.raises(JobError, match=r"models\.voice: PyTorch is not installed"):
+        check_installed(job, ["late"])
+
+
+def test_a_device_that_is_not_there_is_named(clips):
+    job = job_of(head={**HEAD, "parameters": {**HEAD["parameters"], "device": "abacus"}})
+    with pytest.raises(Exception, match="no device 'abacus' here; PyTorch sees cpu"):
+        fit_model(job, "head", *clips)
+
+
+def test_training_that_fails_names_the_model(clips, monkeypatch):
+    from emodask.models.networks.kinds import DenseHead
+
+    monkeypatch.setattr(DenseHead, "augmented", lambda self, batch, generator: batch / 0)
+    with pytest.raises(EvaluationError, match="model head: training diverged"):
+        fit_model(job_of(head=HEAD), "head", *clips)
+
+
+VOICE = {**HEAD, "features": ["spline"]}
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        (
+            {"a": {**HEAD, "parameters": {"epochs": 0}}},
+            r"a\.parameters: The 'epochs' parameter of DenseHead must be an int in the range \[1",
+        ),
+        ({"a": {**HEAD, "parameters": {"epoch": 3}}}, r"no parameter 'epoch'; it has .*epochs, "),
+        ({"a": {**HEAD, "parameters": {"hidden": []}}}, r"'hidden' parameter .* \[512, 256\]"),
+        ({"a": {**HEAD, "parameters": {"hidden": [0]}}}, r"'hidden' parameter .* Got \[0\]"),
+        ({"a": {**HEAD, "parameters": {"dropout": 1.0}}}, r"'dropout' parameter"),
+        ({"a": {**HEAD, "parameters": {"shapes": [[3]]}}}, r"parameters: no shapes here; they fol"),
+        ({"a": {**HEAD, "parameters": {"scale": True}}}, r"no scale here; set scale = true of the"),
+        (
+            {"a": {"kind": "mfcc-image-cnn"}},
+            r"a\.features: mfcc-image-cnn: it reads one feature of two dimensions, .* not "
+            r"2 x 3 x 1 x 1 x 1 and 2 x 4 \(hog3d, spline\)",
+        ),
+        (
+            {"a": {"kind": "mfcc-image-cnn", "features": ["spline"]}},
+            r"of at least 7 x 7, not 2 x 4 \(spline\)",
+        ),
+        (
+            {"a": {"kind": "curve-cnn", "features": ["hog3d"]}},
+            r"curve-cnn: it reads at least 16 numbers a clip, not 2 x 3 x 1 x 1 x 1 \(hog3d\)",
+        ),
+        (
+            {"a": {"kind": "conv-head", "features": ["spline"]}},
+            r"reads one feature of \(frame, channel, y, x\), not 2 x 4",
+        ),
+        ({"a": {"kind": "frame-layer"}}, r"frame-layer: it reads one feature of frames"),
+        ({"a": {"kind": "lda", "embeddings": ["b"]}}, r"a\.embeddings: no model 'b'; there are a$"),
+        (
+            {"a": {"kind": "lda", "embeddings": ["b"]}, "b": {"kind": "svc"}},
+            r"a\.embeddings: b is of kind 'svc' and has no hidden layer to read; networks have: mf",
+        ),
+        (
+            {"a": {"kind": "lda", "embeddings": ["b", "b"]}, "b": VOICE},
+            r"a\.embeddings: names a model twice",
+        ),
+        ({"a": {**HEAD, "embeddings": ["a"]}}, r"a\.embeddings: it would read itself: a of a$"),
+        (
+            {"a": {**HEAD, "embeddings": ["b"]}, "b": {**HEAD, "embeddings": ["a"]}},
+            r"a\.embeddings: it would read itself: a of b of a$",
+        ),
+        (
+            {"a": {"kind": "lda", "embeddings": ["b"], "features": ["spline"]}, "b": VOICE},
+            r"a\.features: a model of embeddings has none; give features to the networks",
+        ),
+        (
+            {"a": {"kind": "lda", "embeddings": ["b"], "calibrate": True}, "b": VOICE},
+            r"a\.calibrate: a model of embeddings has none; the networks have met every row",
+        ),
+        (
+            {
+                "a": {"kind": "svc", "embeddings": ["b"], "search": {"grid": {"C": [1, 2]}}},
+                "b": VOICE,
+            },
+            r"a\.search: a model of embeddings has none",
+        ),
+        (
+            {
+                "a": {"kind": "fusion", "members": ["b", "c"], "embeddings": ["b"]},
+                "b": VOICE,
+                "c": VOICE,
+            },
+            r"a\.embeddings: a fusion has none",
+        ),
+    ],
+)
+def test_networks_that_cannot_be_meant_are_refused(models, message):
+    with pytest.raises(JobError, match=message):
+        job_of(**models)
+
+
+def test_reports_say_how_training_went_and_controls_are_trained_too(small_store, tmp_path):
+    models = {
+        "late": {"kind": "lda", "embeddings": ["cnn"]},
+        "cnn": {
+            "kind": "sequence-cnn",
+            "features": ["spline"],
+            "scale": True,
+            "parameters": {**TINY, "epochs": 2},
+        },
+    }
+    evaluation = {"protocols": ["actors-20-4"], "speaker_adapted": True, "permuted": True}
+    job = parse_job({**SMALL_JOB, "models": models, "evaluation": evaluation})
+    metrics = evaluate(job, small_store, tmp_path, pictures=False, sounds=False)
+    (entry,) = metrics["protocols"].values()
+    told = {name: model.get("training") for name, model in entry["models"].items()}
+    assert not told["late"]
+    for name in ("cnn", "cnn+adapted", "cnn+permuted"):
+        assert told[name]["parameters"] == 768 + 82048 + (128 * 10 + 1) * 8
+        (fold,) = told[name]["folds"]
+        assert fold["epochs"] == len(fold["history"]) == 2
+        assert 1 <= fold["best_epoch"] <= 2
+        assert {"epoch", "train_loss", "valid_loss", "valid_uar"} == set(fold["history"][0])
+    again = evaluate(job, small_store, tmp_path / "again", pictures=False, sounds=False)
+    assert again["protocols"] == metrics["protocols"]
