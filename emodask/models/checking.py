@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from emodask.errors import JobError
-from emodask.features import family
 from emodask.models.classifiers import CLASSIFIERS, is_network, make_classifier
 from emodask.nearest import meant
 
