@@ -74,6 +74,11 @@ class Feature(_Settings):
         return tuple(getattr(self.settings, "variants", ()))
 
     @property
+    def streamed(self) -> bool:
+        """Whether the array is too large to hold: a family's, unless settings make it small."""
+        return family(self.kind).streamed and bool(getattr(self.settings, "streamed", True))
+
+    @property
     def row_dims(self) -> dict[str, int]:
         """Dimensions of what a model reads of a clip: all but that of variants."""
         dims = family(self.kind).dims(self.settings)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from emodask.errors import JobError
-from emodask.features import family
 from emodask.models.classifiers import CLASSIFIERS, is_network, make_classifier
 from emodask.nearest import meant
 
@@ -121,7 +120,7 @@ def check_streamed(job: Job, where: str) -> None:
     ------
     JobError
     """
-    streamed = {name for name, feature in job.features.items() if family(feature.kind).streamed}
+    streamed = {name for name, feature in job.features.items() if feature.streamed}
     for name in streamed & job.reductions.keys():
         raise JobError(
             f"{where}: reductions.{name}: {name} is read as it is stored, batch by batch, and "

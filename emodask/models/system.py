@@ -108,7 +108,7 @@ def augmented_features(job: Job, models: Iterable[str] | None = None) -> frozens
 
 def is_streamed(job: Job, name: str) -> bool:
     """Whether a feature is read as it is stored, batch by batch: nothing reduces it."""
-    return family(job.features[name].kind).streamed
+    return job.features[name].streamed
 
 
 def reduced_dims(job: Job, name: str) -> dict[str, int]:

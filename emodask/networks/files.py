@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emodask.errors import SourceError
+from emodask.errors import EmodaskError, SourceError
 from emodask.scrubbing import clean_cause
 from emodask.sources.location import reason
 
@@ -93,7 +94,7 @@ def opened(path: Path, where: str, limit: int) -> Iterator[Mapping[str, Any]]:
                 yield _Lazy(tensors)
         else:
             yield _torch_file(path, where, limit)
-    except SourceError:
+    except EmodaskError:
         raise
     except Exception as error:  # each kind has errors of its own
         raise SourceError(
@@ -171,7 +172,9 @@ def _torch_file(path: Path, where: str, limit: int) -> Mapping[str, Any]:
         if declared > 2 * path.stat().st_size:  # PyTorch stores, and never packs
             raise SourceError(f"{where}: packed to a fraction of what it declares; not PyTorch's")
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=packed or None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of protocols of pickle that it may not know in full
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=packed or None)
     except Exception as error:
         if "weights_only" in str(error) or "Unsupported" in str(error):
             raise SourceError(
