@@ -7,7 +7,7 @@ poolings; ``emodask pretrain`` trains it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -101,6 +101,6 @@ def with_head(classes: int, dropout: float = 0.25) -> nn.Module:
     return module
 
 
-def normalised(gray: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+def normalised(gray: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Gray pictures as the network sees them: levels in [0, 1], ``(n, 1, height, width)``."""
     return np.ascontiguousarray(gray[:, np.newaxis].astype(np.float32) / np.float32(255))

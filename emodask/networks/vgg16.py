@@ -7,7 +7,7 @@ the same network, trained on faces of 2622 people.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -91,7 +91,7 @@ def base() -> nn.Module:
     return module
 
 
-def normalised(gray: npt.NDArray[np.floating], normalisation: str) -> npt.NDArray[np.float32]:
+def normalised(gray: npt.NDArray[Any], normalisation: str) -> npt.NDArray[np.float32]:
     """Gray pictures as the network's colours: gray three times, less the mean of each colour.
 
     Parameters

@@ -8,7 +8,7 @@ each batch normalisation is folded into the convolution before it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -103,6 +103,6 @@ def _around(side: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def normalised(gray: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+def normalised(gray: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Gray pictures as the network sees them: levels in [-1, 1], ``(n, 1, height, width)``."""
     return np.ascontiguousarray(gray[:, np.newaxis].astype(np.float32) / np.float32(127.5) - 1)
