@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -149,9 +149,7 @@ def speech_embedding(
         sound = (sound - sound.mean()) / np.sqrt(sound.var() + 1e-7)
     build, layout = network(settings.architecture)
     module = frozen(build, layout, settings.content)
-    # oneDNN keeps what it has prepared for each length of sound, without end: a tenth faster, but a
-    # process would grow with every clip.
-    with torch.inference_mode(), torch.backends.mkldnn.flags(enabled=False):
+    with torch.inference_mode(), _without_onednn():
         try:
             one = torch.tensor(sound, dtype=torch.float32)[None]
             found = module(one, output_hidden_states=True)
@@ -232,6 +230,21 @@ def _prepare(settings: Settings) -> None:
     about = architecture(settings.architecture)
     second = np.sin(np.arange(max(about.rate, 2 * about.window)) / 9).astype(np.float32)
     speech_embedding(second, settings)
+
+
+@contextlib.contextmanager
+def _without_onednn() -> Iterator[None]:
+    """Without the library that keeps what it has prepared for each length of sound, without end.
+
+    It is a tenth faster, but a process would grow with every clip.
+    """
+    from torch.backends import mkldnn
+
+    enabled = mkldnn.set_flags(_enabled=False)[0]
+    try:
+        yield
+    finally:
+        mkldnn.set_flags(_enabled=enabled)
 
 
 def _give_back_what_is_freed() -> None:

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 ABSENT = "transformers is not installed: pip install 'emodask[speech]'"
 
 SOURCES = (
-    "Such weights are a folder with config.json, preprocessor_config.json and model.safetensors (or "
-    "pytorch_model.bin), as on Hugging Face's hub: facebook/wav2vec2-base, "
-    "facebook/hubert-base-ls960, microsoft/wavlm-base-plus and their larger kin. Each has a licence "
-    "of its own, which its page there names. emodask ships none and fetches none by name"
+    "Such weights are a folder with config.json, preprocessor_config.json and model.safetensors "
+    "(or pytorch_model.bin), as on Hugging Face's hub: facebook/wav2vec2-base, "
+    "facebook/hubert-base-ls960, microsoft/wavlm-base-plus and their larger kin. Each has a "
+    "licence of its own, which its page there names. emodask ships none and fetches none by name"
 )
 """Where such folders are to be had."""
 
@@ -168,7 +168,9 @@ def described_at(place: Location) -> Architecture:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         what = first["msg"].removeprefix("Value error, ")
-        shown = "" if first["type"] in ("missing", "value_error") else f" (found {first['input']!r})"
+        shown = (
+            "" if first["type"] in ("missing", "value_error") else f" (found {first['input']!r})"
+        )
         raise SourceError(
             f"{place}: no network that emodask can listen with: config.json: "
             f"{f'{key}: ' if key else ''}{what}{shown}. {SOURCES}"
@@ -265,7 +267,7 @@ def _replaced(name: str, parts: Mapping[str, str]) -> str:
 
 
 def _torchaudio(name: str) -> str:
-    """torchaudio's name of a tensor.
+    """The name that torchaudio has for a tensor.
 
     Examples
     --------

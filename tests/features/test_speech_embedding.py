@@ -147,7 +147,10 @@ def older(names: dict[str, Any]) -> dict[str, Any]:
 
 def torchaudio(names: dict[str, Any]) -> dict[str, Any]:
     """Where ``torchaudio.models.wav2vec2.utils.import_huggingface_model`` puts the tensors."""
-    parts = {"encoder.": "encoder.transformer.", "feature_projection.": "encoder.feature_projection."}
+    parts = {
+        "encoder.": "encoder.transformer.",
+        "feature_projection.": "encoder.feature_projection.",
+    }
     found = {}
     for name, value in names.items():
         old = next((part for part in parts if name.startswith(part)), "")
@@ -230,9 +233,9 @@ def test_a_folder_of_another_network_is_refused_with_what_was_found(
 
 
 def test_absent_weights_are_named_with_where_to_get_them(folder, tmp_path) -> None:
-    with pytest.raises(JobError, match="--weights speech_embedding=.*microsoft/wavlm-base-plus"):
+    with pytest.raises(JobError, match=r"--weights speech_embedding=.*microsoft/wavlm-base-plus"):
         read_weights(job_of(None))
-    with pytest.raises(SourceError, match="no such folder of weights.*a licence of its own"):
+    with pytest.raises(SourceError, match=r"no such folder of weights.*a licence of its own"):
         settled(tmp_path / "nowhere")
     (folder / "model.safetensors").rename(folder / "model.safetensors.index.json")
     with pytest.raises(SourceError, match="in parts; save it as one file"):
@@ -257,11 +260,15 @@ def test_settings_that_do_not_fit_the_network_are_refused(folder, given, message
 
 @pytest.mark.parametrize(
     ("samples", "message"),
-    [(np.zeros(RATE), "silence"), (np.ones(50), "the network needs one frame"), (np.zeros(0), "no")],
+    [
+        (np.zeros(RATE), "silence"),
+        (np.ones(50), "the network needs one frame"),
+        (np.zeros(0), "no"),
+    ],
 )
 def test_bad_sound_is_refused_with_a_reason(folder, samples, message) -> None:
     with pytest.raises(FeatureError, match=message):
-        speech_embedding(samples, settled(folder))
+        speech_embedding(np.array(samples), settled(folder))
 
 
 def test_the_shortest_sound_has_one_frame(folder) -> None:
@@ -303,7 +310,9 @@ def test_a_decoder_process_loads_once_and_gives_the_same_numbers(folder) -> None
         decoder.close()
     from emodask.media import mono_samples
 
-    here = speech_embedding(mono_samples(sound, rate=RATE), job.features["speech_embedding"].settings)
+    here = speech_embedding(
+        mono_samples(sound, rate=RATE), job.features["speech_embedding"].settings
+    )
     assert all(one.tobytes() == here.tobytes() for one in found)
 
 
