@@ -67,9 +67,11 @@ def read_weights(
             )
         if not isinstance(place, Location):
             place = _whole(Location(str(place), packed))
-        content = obtain(place, settings.layout, settings.checksum)
+        told = settings.completed(place)
+        settings = settings.model_copy(update=dict(told))
+        content = obtain(settings.file(place), settings.layout, settings.checksum)
         _require_same(settings, content, f"the weights of {name} at {place}")
-        filled[name] = {"weights": place, "content": content}
+        filled[name] = {"weights": place, "content": content, **told}
     return _with(job, filled)
 
 
@@ -91,7 +93,7 @@ def with_content_of(job: Job, stored: Mapping[str, Any]) -> Job:
     return _with(
         job,
         {
-            name: {"content": str(stored.get(name, {}).get("content", ""))}
+            name: {key: str(stored.get(name, {}).get(key, "")) for key in settings.FILLED}
             for name, settings in weighted(job).items()
             if not settings.content
         },
@@ -130,7 +132,7 @@ def _fetched_here(name: str, settings: WeightedSettings) -> Path:
     if not isinstance(place, Location):
         raise ClusterError(f"{where}, and the job names no place for them; {needed}")
     try:
-        content = obtain(place, settings.layout, settings.checksum)
+        content = obtain(settings.file(place), settings.layout, settings.checksum)
         _require_same(settings, content, str(place))
     except EmodaskError as error:
         raise ClusterError(f"{where}: {error}; {needed}") from error

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from emodask import networks
 from tests.benchmarks.__main__ import NAMES, markdown
 from tests.benchmarks.report import Table, Target
 from tests.conftest import SMALL
@@ -78,6 +80,24 @@ def test_zips_on_a_web_server_cost_what_they_hold(tmp_path):
     bench("tests.benchmarks.bench_sources", "--source", tmp_path, "--json", found)
     targets = json.loads(found.read_text())["targets"]
     assert [(target["limit"], target["met"]) for target in targets] == [(1.02, True), (3, True)]
+
+
+def test_networks_are_measured_at_their_jobs_sizes_beside_a_reference(tmp_path):
+    if not networks.installed():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(networks.ABSENT)
+    found = tmp_path / "found.json"
+    sizes = ("--clips", 28, "--epochs", 1, "--repeats", 1)
+    bench(
+        "tests.benchmarks.bench_networks",
+        *("--jobs", "mfcc-statistics-cnn", *sizes, "--json", found),
+    )
+    result = json.loads(found.read_text())
+    row = result["figures"]["rows"]["mfcc-statistics-cnn/cnn"]
+    assert row["parameters"] == 102_280
+    assert row["peak_mib"] >= 100
+    assert row["clips_per_cpu_s"] > 0
+    assert row["svc"]["fit_cpu_s"] > 0
+    assert "| mfcc-statistics-cnn/cnn | 102 280 |" in markdown(result)
 
 
 def test_targets_say_whether_they_are_met():

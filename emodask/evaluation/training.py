@@ -127,13 +127,14 @@ def _curves(fold: Mapping[str, Any]) -> Curves:
     def curve(key: str) -> tuple[float | None, ...]:
         return tuple(_finite(one.get(key)) for one in history)
 
+    held_out = curve("valid_loss")
     return Curves(
         fold=str(fold["fold"]),
         epochs=tuple(int(one["epoch"]) for one in history),
         train_loss=curve("train_loss"),
-        valid_loss=curve("valid_loss"),
+        valid_loss=held_out,
         valid_uar=curve("valid_uar"),
-        best_epoch=fold.get("best_epoch"),
+        best_epoch=fold.get("best_epoch") if any(v is not None for v in held_out) else None,
     )
 
 

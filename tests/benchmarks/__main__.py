@@ -2,7 +2,7 @@
 
 Run ``python -m tests.benchmarks [NAME ...] [--json FILE] [--markdown FILE]``; NAME is that of a
 file, such as ``extract`` for ``bench_extract.py``. Without a name all run that take minutes; those
-that take longer, ``precision`` and ``scale``, run where they are named.
+that take longer, ``networks``, ``precision`` and ``scale``, run where they are named.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.benchmarks.report import Table, described
 NAMES = tuple(
     sorted(p.stem.removeprefix("bench_") for p in Path(__file__).parent.glob("bench_*.py"))
 )
-LONG = ("precision", "scale")
+LONG = ("networks", "precision", "scale")
 
 
 def run(name: str, folder: Path) -> dict[str, Any]:

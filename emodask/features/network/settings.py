@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, InstanceOf
 
@@ -26,7 +27,11 @@ class WeightedSettings(FamilySettings):
         ``sha256:`` and the file's SHA-256, if it is to be checked. Not stored either.
     content : str
         A digest of the numbers that are used. It is filled in from the file; a job file needs none.
+    FILLED : tuple of str
+        Keys that are filled in from where the weights lie.
     """
+
+    FILLED: ClassVar[tuple[str, ...]] = ("content",)
 
     weights: Annotated[str, Field(min_length=1)] | InstanceOf[Location] | None = Field(
         default=None, exclude=True, repr=False
@@ -40,6 +45,14 @@ class WeightedSettings(FamilySettings):
     @abstractmethod
     def layout(self) -> Layout:
         """The tensors that the network's weights must have."""
+
+    def completed(self, place: Location) -> Mapping[str, Any]:
+        """What else to fill in from where the weights lie, before they are read."""
+        return {}
+
+    def file(self, place: Location) -> Location:
+        """The file with the numbers: the place itself, unless a family's weights are folders."""
+        return place
 
 
 class FrameSettings(FaceCrop, WeightedSettings):

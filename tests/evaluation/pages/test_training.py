@@ -91,7 +91,9 @@ def test_a_run_without_networks_shows_nothing_of_them(metrics):
 
 def test_a_network_without_a_validation_part_shows_its_training_loss_alone(metrics):
     for entry in metrics["protocols"].values():
-        entry["models"]["cnn"]["training"]["folds"] = [learned("actor-01", [2.0, 1.0], None)]
+        entry["models"]["cnn"]["training"]["folds"] = [
+            {**learned("actor-01", [2.0, 1.0], None), "best_epoch": 2}
+        ]
     page = render_report(metrics)
     section = page[page.index(HEADING) : page.index("</main>")]
     assert "No part of the training clips was held out" in section
