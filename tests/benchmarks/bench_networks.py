@@ -244,7 +244,8 @@ def measure(chosen: argparse.Namespace) -> report.Report:
         f"Seconds are CPU time of one thread. An epoch is of {chosen.clips} clips, a part of them "
         f"held out; a fold is the job's most epochs of {FOLD} clips, by proportion: it stops "
         "earlier where the validation part says so. Memory is that of the whole process, with "
-        f"PyTorch and the {chosen.clips} clips' numbers that are not streamed. Beside it an RBF "
+        f"PyTorch and the {chosen.clips} clips' numbers that are not streamed; clips a second "
+        "include the networks that it reads the layers of. Beside it an RBF "
         f"SVC fitted on the same numbers of the {chosen.clips} clips, standardised; a dash where "
         f"they are more than {MOST_NUMBERS:,} a clip."
     )
