@@ -6,7 +6,6 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -15,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, 
 from emodask.emotions import CODES, EMOTIONS
 from emodask.errors import JobError
 from emodask.features import VARIANT, FamilySettings, family
+from emodask.job_files import found_job, with_whole_paths
 from emodask.models.search import Search
 from emodask.nearest import meant
-from emodask.sources.addresses import is_url
 from emodask.sources.names import MODALITIES, Modality
 
 EmotionName = Literal["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]
@@ -240,42 +239,14 @@ def load_job(job: str | Path | Job) -> Job:
     """
     if isinstance(job, Job):
         return job
-    path = _find(str(job))
+    path = found_job(str(job))
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise JobError(f"{path}: not valid TOML: {error}") from error
     except OSError as error:
         raise JobError(f"{path}: cannot be read: {error.strerror}") from error
-    return parse_job(_beside(settings, path), str(path))
-
-
-def _beside(settings: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The settings of a job file, with the paths that are relative to it made whole."""
-    features = settings.get("features")
-    for table in features.values() if isinstance(features, dict) else ():
-        for key in ("path", "weights"):  # of tables, of networks
-            place = table.get(key) if isinstance(table, dict) else None
-            if isinstance(place, str) and place and not is_url(place):
-                table[key] = str(path.parent / place)
-    return settings
-
-
-def shipped_jobs() -> dict[str, Path]:
-    """Job files that come with emodask, by name."""
-    packaged = Path(str(files("emodask"))) / "jobs"
-    folder = packaged if packaged.is_dir() else Path(__file__).parent.parent / "jobs"
-    return {path.stem: path for path in sorted(folder.glob("*.toml"), key=lambda path: path.stem)}
-
-
-def _find(job: str) -> Path:
-    path = Path(job)
-    if path.is_file():
-        return path
-    shipped = shipped_jobs()
-    if job in shipped:
-        return shipped[job]
-    raise JobError(f"{job}: no such job file; emodask ships {', '.join(shipped)}")
+    return parse_job(with_whole_paths(settings, path), str(path))
 
 
 def parse_job(settings: Mapping[str, Any], where: str = "job") -> Job:

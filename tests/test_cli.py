@@ -285,7 +285,7 @@ def test_an_unexpected_error_is_one_line_unless_debugging(emodask, monkeypatch):
     def breaks():
         raise RuntimeError("https://me:hunter2@host/x broke\nsecond line")
 
-    monkeypatch.setattr("emodask.job.shipped_jobs", breaks)
+    monkeypatch.setattr("emodask.job_files.shipped_jobs", breaks)
     monkeypatch.delenv("EMODASK_DEBUG", raising=False)
     code, out, err = emodask("jobs")
     assert code == 1

@@ -7,7 +7,8 @@ import copy
 import pytest
 
 from emodask.errors import JobError
-from emodask.job import digest, load_job, parse_job, shipped_jobs
+from emodask.job import digest, load_job, parse_job
+from emodask.job_files import shipped_jobs
 from tests.conftest import SMALL
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from emodask import cli
 from emodask.cluster.settings import load_settings
-from emodask.job import parse_job, shipped_jobs
+from emodask.job import parse_job
+from emodask.job_files import shipped_jobs
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "jobs" / "README.md", ROOT / "deploy" / "README.md"]

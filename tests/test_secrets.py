@@ -337,7 +337,7 @@ def test_what_others_wrote_is_scrubbed_before_it_is_logged(text):
 
 def test_the_traceback_of_an_unexpected_error_is_shown_without_secrets(place):
     (place.parent / "sitecustomize.py").write_text(
-        "import emodask.job as j\n"
+        "import emodask.job_files as j\n"
         "def broken():\n"
         f"    raise RuntimeError('https://me:{SECRET}@host/x?token={SECRET} broke')\n"
         "j.shipped_jobs = broken\n"

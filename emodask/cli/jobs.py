@@ -166,6 +166,7 @@ def demo(
 def jobs() -> None:
     """List the jobs that emodask ships."""
     from emodask.display import show_jobs
-    from emodask.job import load_job, shipped_jobs
+    from emodask.job import load_job
+    from emodask.job_files import shipped_jobs
 
     show_jobs(make_console(), {path: load_job(path) for path in shipped_jobs().values()})

@@ -220,7 +220,7 @@ def in_own_process(chosen: argparse.Namespace, row: str, *more: str) -> dict[str
 
 def measure(chosen: argparse.Namespace) -> report.Report:
     """Every network of the jobs, one after the other."""
-    from emodask.job import shipped_jobs
+    from emodask.job_files import shipped_jobs
 
     figures, lines = {}, []
     for row in rows_of(chosen.jobs or list(shipped_jobs())):

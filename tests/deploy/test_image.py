@@ -11,7 +11,8 @@ import tomllib
 from fnmatch import fnmatch
 
 import emodask
-from emodask.job import load_job, shipped_jobs
+from emodask.job import load_job
+from emodask.job_files import shipped_jobs
 from tests.deploy.commands import DEPLOY, ROOT, assert_known_options, check, tool
 
 DOCKERFILE = DEPLOY / "image" / "Dockerfile"

@@ -126,7 +126,7 @@ def test_small_numbers_beside_huge_ones_keep_their_precision() -> None:
 
 def test_nothing_else_imports_it() -> None:
     code = (
-        "import sys; from emodask.job import load_job, shipped_jobs\n"
+        "import sys; from emodask.job import load_job; from emodask.job_files import shipped_jobs\n"
         "from emodask.features import family, family_names\n"
         "[family(name) for name in family_names()]; [load_job(name) for name in shipped_jobs()]\n"
         "print([name for name in sys.modules if name.split('.')[0] == 'opensmile'])"
