@@ -34,7 +34,8 @@ HOG3D = {**FACE, "frames": 10, "cell": [5, 6, 5], "bins": 4}
 
 
 def job(**features: object) -> Job:
-    return parse_job({"name": "faces", "features": features, "models": {"none": {"kind": "lda"}}})
+    model = {"kind": "dense-head", "features": [next(iter(features))]}
+    return parse_job({"name": "faces", "features": features, "models": {"none": model}})
 
 
 def test_hog3d_of_a_face_is_that_of_the_cropped_frames(video):

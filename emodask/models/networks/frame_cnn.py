@@ -25,7 +25,7 @@ class FrameCnn(Network):
 
     Gray levels from 0 to 255 become 0 to 1. Each picture is trained on with the label of its clip;
     a clip's probabilities are the mean of those of its pictures. Of pictures of 256 x 256 and 8
-    emotions it learns 230 072 parameters, of 128 x 128 131 768.
+    emotions it learns 230 136 parameters, of 128 x 128 131 832.
 
     Parameters
     ----------
@@ -38,9 +38,8 @@ class FrameCnn(Network):
         trained on; see :func:`~emodask.models.networks.picture_layers.augmented`.
     """
 
-    epochs: int = 30
+    epochs: int = 40
     batch_size: int = 8
-    patience: int = 6
     size: int = 0
     dropout: float = 0.3
     augment: bool = True
@@ -84,7 +83,12 @@ class FrameCnn(Network):
         flat = before * -(-height // halvings) * -(-width // halvings)
         below.append(nn.Flatten())
         for numbers in (flat, 32):
-            below += [nn.Linear(numbers, 32), nn.ReLU(), nn.Dropout(self.dropout)]
+            below += [
+                nn.Linear(numbers, 32, bias=False),
+                nn.BatchNorm1d(32),  # without, most of the units fall silent for good
+                nn.ReLU(inplace=True),
+                nn.Dropout(self.dropout),
+            ]
         # Pixels beside their channels take a third less time on a processor.
         hidden = nn.Sequential(*below).to(memory_format=channels_last)  # type: ignore[call-overload]
         return hidden, nn.Linear(32, n_classes)
