@@ -21,6 +21,7 @@ COMMANDS = [
     "verify",
     "evaluate",
     "fit",
+    "pretrain",
     "predict",
     "compare",
     "leaderboard",
