@@ -138,7 +138,8 @@ def peak_in_own_process(module: str, row: str, arguments: Sequence[str]) -> floa
 def machine() -> dict[str, Any]:
     """What ratios and times were measured on."""
     packages = {}
-    for name in ("numpy", "numba", "av", "opencv-python-headless", "librosa", "dask", "zarr"):
+    names = ("numpy", "numba", "av", "opencv-python-headless", "librosa", "dask", "zarr", "torch")
+    for name in names:
         try:
             packages[name] = version(name)
         except PackageNotFoundError:
