@@ -117,7 +117,7 @@ def pretrain(
     labelled = read_labelled(source, expression.SIDE, settings.seed)
     if on_read:
         on_read(labelled)
-    state_file = target.with_suffix(".training")
+    state_file = _state_file(target)
     begun_with = _digest(labelled, settings)
     module, optimizer = _fresh(len(labelled.classes), settings, chosen)
     state = load_state(state_file, begun_with, module, optimizer) or State(begun_with, module)
@@ -151,11 +151,18 @@ class _Judged:
     uar: float
 
 
+def _state_file(target: Path) -> Path:
+    return target.with_suffix(".training")
+
+
 def _check_target(target: Path) -> None:
     if target.suffix != ".safetensors":
         raise UsageError(f"{target}: weights are written as safetensors: NAME.safetensors")
-    for path in (target, target.with_suffix(".json")):
-        if path.exists():
+    about = target.with_suffix(".json")
+    # The JSON comes last: weights without it, beside a training's state, are of a run that ended.
+    stopped = _state_file(target).exists() and not about.exists()
+    for path in (target, about):
+        if path.exists() and not stopped:
             raise UsageError(f"{path} is there already; remove it, or choose another name")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

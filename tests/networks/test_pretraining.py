@@ -193,6 +193,28 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bytes(tmp_path):
         pretrain(source, tmp_path / "damaged.safetensors", QUICK)
 
 
+def test_a_kill_between_the_two_files_leaves_nothing_in_the_way(tmp_path, monkeypatch):
+    from emodask.networks import pretraining
+
+    source, out = csv_of(tmp_path / "fer2013.csv"), tmp_path / "base.safetensors"
+    write = pretraining.save_file_whole
+
+    def killed_before_json(path, data):
+        if path.suffix == ".json":
+            raise _Killed
+        write(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pretraining, "save_file_whole", killed_before_json)
+        with pytest.raises(_Killed):
+            pretrain(source, out, QUICK)
+    assert out.exists()
+    told = []
+    about = pretrain(source, out, QUICK, on_epoch=lambda epoch, better: told.append(epoch))
+    assert told == []
+    assert about["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+
+
 def test_training_ends_when_validation_gets_no_better_and_keeps_the_best(tmp_path, monkeypatch):
     from emodask.networks import pretraining
 
