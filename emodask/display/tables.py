@@ -209,8 +209,10 @@ def show_evaluation(console: Console, metrics: dict[str, Any], report: str) -> N
         console.print(restricting, markup=False)
     for chosen in choices(metrics):
         console.print(chosen.line, markup=False)
-    for training in trainings(metrics):
-        console.print(training.line, markup=False)
+    learned = list(trainings(metrics))
+    for training in learned:
+        if training.protocol == learned[0].protocol:  # the page has the others
+            console.print(training.line, markup=False)
     if leaked := leakage_line(metrics):
         console.print(leaked, markup=False)
     console.print(headline(metrics), markup=False)

@@ -78,6 +78,7 @@ def test_the_terminal_says_it_in_a_line(metrics):
     show_evaluation(Console(file=out, width=200), metrics, "report")
     line = "loso: cnn learned 102 280 parameters in 5 (3 to 6) epochs, best 3 (2 to 5)"
     assert line in out.getvalue()
+    assert out.getvalue().count("learned") == 1
 
 
 def test_a_run_without_networks_shows_nothing_of_them(metrics):
