@@ -26,6 +26,7 @@ MOST = 2_000_000
 
 _MAX_PIXELS = 64_000_000
 _MAX_FILE = 256 << 20
+_MAX_FIELD = 8 << 20
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 _ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 _UNREADABLE = 0.1
@@ -191,7 +192,7 @@ def _picture(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def _read_csv(path: Path, reading: _Reading) -> None:
-    csv.field_size_limit(8 << 20)
+    limit = csv.field_size_limit(_MAX_FIELD)  # of the whole process: others rely on theirs
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file)
@@ -208,6 +209,8 @@ def _read_csv(path: Path, reading: _Reading) -> None:
         raise SourceError(f"{path}: no CSV of labelled pictures: {error}; {_expected()}") from error
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _read_row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -125,6 +126,14 @@ def test_a_picture_that_would_take_all_memory_is_not_decoded(tmp_path):
 def test_a_csv_of_something_else_is_refused_by_its_line(tmp_path, change, said):
     with pytest.raises(SourceError, match=said):
         read_labelled(csv_of(tmp_path / "a.csv", change=change), 48)
+
+
+def test_reading_leaves_the_limit_of_other_tables_as_it_was(tmp_path):
+    before = csv.field_size_limit()
+    read_labelled(csv_of(tmp_path / "a.csv"), 48)
+    with pytest.raises(SourceError):
+        read_labelled(csv_of(tmp_path / "b.csv", change={0: "name,age"}), 48)
+    assert csv.field_size_limit() == before
 
 
 def test_too_few_pictures_or_classes_are_refused(tmp_path):
