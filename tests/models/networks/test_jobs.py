@@ -179,6 +179,18 @@ VOICE = {**HEAD, "features": ["spline"]}
         ({"a": {**HEAD, "parameters": {"shapes": [[3]]}}}, r"parameters: no shapes here; they fol"),
         ({"a": {**HEAD, "parameters": {"scale": True}}}, r"no scale here; set scale = true of the"),
         (
+            {"a": {**HEAD, "search": {"grid": {"scale": [True, False]}}}},
+            r"a\.search: no scale here; set scale = true of the model itself",
+        ),
+        (
+            {"a": {"kind": "frame-layer", "embeddings": ["b"]}, "b": VOICE},
+            r"a\.embeddings: frame-layer: it reads one feature of frames.*, not numbers side by s",
+        ),
+        (
+            {"a": {"kind": "mfcc-image-cnn", "embeddings": ["b"]}, "b": VOICE},
+            r"a\.embeddings: mfcc-image-cnn: it reads one feature of two .*, not numbers side by s",
+        ),
+        (
             {"a": {"kind": "mfcc-image-cnn"}},
             r"a\.features: mfcc-image-cnn: it reads one feature of two dimensions, .* not "
             r"2 x 3 x 1 x 1 x 1 and 2 x 4 \(hog3d, spline\)",
