@@ -258,7 +258,11 @@ def _seeded(seed: int) -> Iterator[None]:
     They are those of the whole process: of its threads, one at a time can train.
     """
     deterministic = {"enabled": True, "benchmark": False, "deterministic": True}
-    with _ALONE, torch.random.fork_rng(), torch.backends.cudnn.flags(**deterministic, allow_tf32=False):
+    with (
+        _ALONE,
+        torch.random.fork_rng(),
+        torch.backends.cudnn.flags(**deterministic, allow_tf32=False),
+    ):
         torch.manual_seed(seed)
         yield
 
