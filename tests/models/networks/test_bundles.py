@@ -140,3 +140,13 @@ def test_embeddings_of_what_is_no_network_are_refused(clips, tmp_path):
     (tmp_path / "bundle.json").write_text(json.dumps(index))
     with pytest.raises(BundleError, match="'voice' is no network to read"):
         load_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("model", ["late", "joined"])
+def test_parts_that_read_what_the_whole_does_not_name_are_refused(model, clips, tmp_path):
+    saved(model, clips, tmp_path)
+    index = json.loads((tmp_path / "bundle.json").read_text())
+    index["features"].remove("hog3d")
+    (tmp_path / "bundle.json").write_text(json.dumps(index))
+    with pytest.raises(BundleError, match="it reads hog3d, which it does not name"):
+        load_bundle(tmp_path)
