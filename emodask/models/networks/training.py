@@ -244,11 +244,9 @@ def _columns(X: Rows, rows: Places) -> tuple[torch.Tensor, torch.Tensor]:
     deviation = np.sqrt(np.maximum(squares / len(rows) - mean**2, 0))
     mean += first[0]
     deviation[deviation <= 10 * np.finfo(np.float32).eps * np.abs(mean)] = 1  # it says nothing
-    deviation[deviation == 0] = 1
-    return (
-        torch.from_numpy(mean.astype(np.float32)),
-        torch.from_numpy(deviation.astype(np.float32)),
-    )
+    kept = deviation.astype(np.float32)
+    kept[kept == 0] = 1
+    return torch.from_numpy(mean.astype(np.float32)), torch.from_numpy(kept)
 
 
 @contextmanager

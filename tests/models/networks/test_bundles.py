@@ -103,6 +103,10 @@ def with_settings(change):
             r"'head\.bias' holds NaN or infinity",
         ),
         (
+            with_tensors(lambda t: t.update(deviation=np.zeros(8, np.float32))),
+            r"'deviation' is not above 0",
+        ),
+        (
             lambda folder, index: (folder / index["file"]).write_bytes(b"\x80\x04K\x01." * 9),
             "not the weights of a network",
         ),
