@@ -84,6 +84,9 @@ def restored(about: dict[str, Any], classes: Sequence[int], job: Job, place: Fol
     if fusion["rule"] not in RULES:
         raise BundleError(f"{place.address}: no rule of fusion {fusion['rule']!r}")
     members = {str(m["name"]): restored(m, classes, job, place) for m in fusion["members"]}
+    read = {name for member in members.values() for name in member.features}
+    if foreign := sorted(read.difference(features)):
+        raise BundleError(f"{place.address}: it reads {', '.join(foreign)}, which it does not name")
     weights = fusion["weights"]
     if weights is not None:
         weights = np.array(weights, np.float64)
@@ -115,8 +118,9 @@ def _restored_classifier(
         if len(numbers) != 1 + len(classifier.classes_) or not np.isfinite(numbers).all():
             raise BundleError(f"{place.address}: the temperature is not one of its classifier")
     beside = tuple(about.get("beside") or ())
-    if not set(features).issuperset(beside):
-        raise BundleError(f"{place.address}: it reads {', '.join(beside)}, which it does not name")
+    read_too = {*beside, *(name for one in networks.values() for name in one.features)}
+    if foreign := sorted(read_too.difference(features)):
+        raise BundleError(f"{place.address}: it reads {', '.join(foreign)}, which it does not name")
     return FittedModel(
         features, tuple(classes), classifier, temperature, embeddings=networks, beside=beside
     )

@@ -36,7 +36,12 @@ def check_shapes(job: Job, where: str) -> None:
         ):
             if key in model.parameters:
                 raise JobError(f"{where}: models.{name}.parameters: no {key} here; {right}")
-        if model.embeddings or CLASSIFIERS[model.kind].absent:
+            if model.search and any(key in sample for sample in model.search.samples()):
+                raise JobError(f"{where}: models.{name}.search: no {key} here; {right}")
+        if CLASSIFIERS[model.kind].absent:
+            continue
+        if model.embeddings:
+            _check_on_embeddings(job, name, where)
             continue
         features = model.features or tuple(job.features)
         shapes = [tuple(reduced_dims(job, feature).values()) for feature in features]
@@ -46,6 +51,19 @@ def check_shapes(job: Job, where: str) -> None:
             raise JobError(
                 f"{where}: models.{name}.features: {model.kind}: {error} ({', '.join(features)})"
             ) from error
+
+
+def _check_on_embeddings(job: Job, name: str, where: str) -> None:
+    """Refuse a network that cannot read what others have learnt: numbers side by side."""
+    model = job.models[name]
+    try:
+        make_classifier(model.kind, model.parameters).check_shapes([(0,)])  # how many is not known
+    except ValueError as error:
+        reads, _, _ = str(error).partition(", not ")
+        raise JobError(
+            f"{where}: models.{name}.embeddings: {model.kind}: {reads}, not numbers side by side, "
+            "as what other networks learnt is"
+        ) from error
 
 
 def check_embeddings(name: str, models: Mapping[str, Model], place: str) -> None:

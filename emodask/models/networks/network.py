@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,12 +57,13 @@ class Network(ClassifierMixin, BaseEstimator):
     epochs : int
         At most as many passes over the training rows.
     batch_size : int
-        Rows of a step; batches are of equal size, at most this.
+        Rows of a step; batches are of equal size, at most this (of two, one may have three).
     learning_rate : float
     patience : int
         Training ends after as many epochs without a better one.
     validation : float
-        Share of the groups (people), or without groups of the rows of each class, held out.
+        Share of the groups (people), or without groups of the rows of each class, held out; nobody
+        who alone shows a class.
     class_weight : "balanced" or None
         Whether each class counts alike, however many rows it has.
     random_state : int, optional
@@ -115,6 +117,14 @@ class Network(ClassifierMixin, BaseEstimator):
         "scale": ["boolean"],
         "shapes": [tuple, list],
     }
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        if not re.fullmatch(r"auto|(cpu|cuda|mps)(:\d+)?", self.device):
+            raise ValueError(
+                f"The 'device' parameter of {type(self).__name__} must be 'auto', 'cpu', 'cuda', "
+                f"'cuda:1' or the like, or 'mps'. Got {self.device!r} instead."
+            )
 
     def layers(self, dims: Dims, n_classes: int) -> tuple[torch.nn.Module, torch.nn.Module]:
         """The layers below the last, and the last, which gives a score to each class.

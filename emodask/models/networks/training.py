@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ Places = npt.NDArray[np.intp]
 
 _ROWS_OF_A_SUM = 64
 """Rows that are read at once for means and deviations."""
+
+_ALONE = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ def train(
         )
         net = _net(network, module, X, labels, known, held_out, stopping, device, seed)
         net.partial_fit(_Batched(X, labels, known))
-        if len(net.history) < network.epochs and stopping.misses_ < network.patience:
+        ended = len(net.history) == network.epochs or stopping.misses_ == network.patience
+        if not ended or "train_loss" not in net.history[-1]:  # not the whole of its last epoch
             raise KeyboardInterrupt  # which skorch takes for an early end
     module = net.module_.cpu()
     if not all(torch.isfinite(tensor).all() for tensor in module.state_dict().values()):
@@ -98,7 +102,8 @@ def held_apart(
     """Places of the rows to train on, and of those held out.
 
     Whole groups are held out, at least one; without groups, or where all rows are of one, as many
-    rows of each class. None are where nothing would be left of what is to be told apart.
+    rows of each class. Who alone shows a class is never held out: a class that is not trained on
+    would not be found again.
 
     Examples
     --------
@@ -110,15 +115,17 @@ def held_apart(
     rng = np.random.default_rng(seed)
     out = np.zeros(len(labels), bool)
     people = np.unique(groups) if groups is not None else np.empty(0)
+    classes = np.unique(labels)
     if share and len(people) > 1:
-        count = min(max(1, round(share * len(people))), len(people) - 1)
-        out = np.isin(np.asarray(groups), rng.permutation(people)[:count])
+        left = min(max(1, round(share * len(people))), len(people) - 1)
+        for person in rng.permutation(people):
+            tried = out | (np.asarray(groups) == person)
+            if left and len(np.unique(labels[~tried])) == len(classes):
+                out, left = tried, left - 1
     elif share:
-        for label in np.unique(labels):
+        for label in classes:
             rows = rng.permutation(np.flatnonzero(labels == label))
-            out[rows[: round(share * len(rows))]] = True
-    if len(np.unique(labels[~out])) < 2:
-        out[:] = False
+            out[rows[: min(round(share * len(rows)), len(rows) - 1)]] = True
     return np.flatnonzero(~out), np.flatnonzero(out)
 
 
@@ -139,7 +146,8 @@ class _Batched(Dataset[Any]):
 class _Batches:
     """The batches of an epoch, in a new order each time if they are shuffled, of equal sizes.
 
-    So no batch has one row alone, of which batch normalisation could make nothing.
+    So no batch has one row alone, of which batch normalisation could make nothing; of an odd
+    number of rows by two, one batch has three.
     """
 
     def __init__(
@@ -157,7 +165,8 @@ class _Batches:
         order = np.arange(len(self.rows))
         if self.network is not None:
             order = self._order()
-        for part in np.array_split(order, -(-len(order) // self.batch_size)):
+        count = min(-(-len(order) // self.batch_size), max(1, len(order) // 2))
+        for part in np.array_split(order, count):
             numbers, labels = self.rows[part]
             if self.network is not None:
                 numbers = self.network.augmented(numbers, self._generator)
@@ -235,18 +244,23 @@ def _columns(X: Rows, rows: Places) -> tuple[torch.Tensor, torch.Tensor]:
     deviation = np.sqrt(np.maximum(squares / len(rows) - mean**2, 0))
     mean += first[0]
     deviation[deviation <= 10 * np.finfo(np.float32).eps * np.abs(mean)] = 1  # it says nothing
-    deviation[deviation == 0] = 1
-    return (
-        torch.from_numpy(mean.astype(np.float32)),
-        torch.from_numpy(deviation.astype(np.float32)),
-    )
+    kept = deviation.astype(np.float32)
+    kept[kept == 0] = 1
+    return torch.from_numpy(mean.astype(np.float32)), torch.from_numpy(kept)
 
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """PyTorch's random numbers from a seed, and as they were afterwards; on a GPU, exact sums."""
+    """PyTorch's random numbers from a seed, and as they were afterwards; on a GPU, exact sums.
+
+    They are those of the whole process: of its threads, one at a time can train.
+    """
     deterministic = {"enabled": True, "benchmark": False, "deterministic": True}
-    with torch.random.fork_rng(), torch.backends.cudnn.flags(**deterministic, allow_tf32=False):
+    with (
+        _ALONE,
+        torch.random.fork_rng(),
+        torch.backends.cudnn.flags(**deterministic, allow_tf32=False),
+    ):
         torch.manual_seed(seed)
         yield
 

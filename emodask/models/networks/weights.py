@@ -27,7 +27,7 @@ def unpacked(network: Network, data: bytes) -> Whole:
     ------
     BundleError
         If a tensor is absent, foreign, of another shape or type, or holds anything but finite
-        numbers.
+        numbers, or deviations that are not above 0.
     """
     import torch
     from safetensors import SafetensorError
@@ -54,5 +54,7 @@ def unpacked(network: Network, data: bytes) -> Whole:
             )
         if not torch.isfinite(tensor).all():
             raise BundleError(f"damaged weights: tensor {name!r} holds NaN or infinity")
+        if name == "deviation" and not (tensor > 0).all():  # what rows are divided by
+            raise BundleError(f"damaged weights: tensor {name!r} is not above 0")
     module.load_state_dict(tensors, assign=True)
     return module.requires_grad_(False)

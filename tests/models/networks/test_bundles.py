@@ -103,6 +103,10 @@ def with_settings(change):
             r"'head\.bias' holds NaN or infinity",
         ),
         (
+            with_tensors(lambda t: t.update(deviation=np.zeros(8, np.float32))),
+            r"'deviation' is not above 0",
+        ),
+        (
             lambda folder, index: (folder / index["file"]).write_bytes(b"\x80\x04K\x01." * 9),
             "not the weights of a network",
         ),
@@ -139,4 +143,14 @@ def test_embeddings_of_what_is_no_network_are_refused(clips, tmp_path):
     index["embeddings"][0].update(network=None, file=index["file"])
     (tmp_path / "bundle.json").write_text(json.dumps(index))
     with pytest.raises(BundleError, match="'voice' is no network to read"):
+        load_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("model", ["late", "joined"])
+def test_parts_that_read_what_the_whole_does_not_name_are_refused(model, clips, tmp_path):
+    saved(model, clips, tmp_path)
+    index = json.loads((tmp_path / "bundle.json").read_text())
+    index["features"].remove("hog3d")
+    (tmp_path / "bundle.json").write_text(json.dumps(index))
+    with pytest.raises(BundleError, match="it reads hog3d, which it does not name"):
         load_bundle(tmp_path)

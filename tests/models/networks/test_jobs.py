@@ -149,8 +149,8 @@ def test_a_job_of_networks_says_what_to_install_before_any_work(monkeypatch, cli
 
 
 def test_a_device_that_is_not_there_is_named(clips):
-    job = job_of(head={**HEAD, "parameters": {**HEAD["parameters"], "device": "abacus"}})
-    with pytest.raises(Exception, match="no device 'abacus' here; PyTorch sees cpu"):
+    job = job_of(head={**HEAD, "parameters": {**HEAD["parameters"], "device": "cuda:99"}})
+    with pytest.raises(Exception, match="no device 'cuda:99' here; PyTorch sees cpu"):
         fit_model(job, "head", *clips)
 
 
@@ -176,8 +176,21 @@ VOICE = {**HEAD, "features": ["spline"]}
         ({"a": {**HEAD, "parameters": {"hidden": []}}}, r"'hidden' parameter .* \[512, 256\]"),
         ({"a": {**HEAD, "parameters": {"hidden": [0]}}}, r"'hidden' parameter .* Got \[0\]"),
         ({"a": {**HEAD, "parameters": {"dropout": 1.0}}}, r"'dropout' parameter"),
+        ({"a": {**HEAD, "parameters": {"device": "gpu"}}}, r"'device' parameter .* Got 'gpu'"),
         ({"a": {**HEAD, "parameters": {"shapes": [[3]]}}}, r"parameters: no shapes here; they fol"),
         ({"a": {**HEAD, "parameters": {"scale": True}}}, r"no scale here; set scale = true of the"),
+        (
+            {"a": {**HEAD, "search": {"grid": {"scale": [True, False]}}}},
+            r"a\.search: no scale here; set scale = true of the model itself",
+        ),
+        (
+            {"a": {"kind": "frame-layer", "embeddings": ["b"]}, "b": VOICE},
+            r"a\.embeddings: frame-layer: it reads one feature of frames.*, not numbers side by s",
+        ),
+        (
+            {"a": {"kind": "mfcc-image-cnn", "embeddings": ["b"]}, "b": VOICE},
+            r"a\.embeddings: mfcc-image-cnn: it reads one feature of two .*, not numbers side by s",
+        ),
         (
             {"a": {"kind": "mfcc-image-cnn"}},
             r"a\.features: mfcc-image-cnn: it reads one feature of two dimensions, .* not "

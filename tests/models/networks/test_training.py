@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,8 +31,7 @@ def test_what_is_held_out_never_cuts_a_person_and_leaves_something_to_learn(rows
     assert sorted([*known, *held_out]) == list(range(len(rows)))
     if len(set(people.tolist())) > 1:
         assert not set(people[known]) & set(people[held_out])
-    if len(set(labels.tolist())) > 1:
-        assert len(set(labels[known].tolist())) > 1
+    assert set(labels[known].tolist()) == set(labels.tolist())
     if not share:
         assert not len(held_out)
 
@@ -41,6 +42,15 @@ def test_without_people_as_many_rows_of_each_class_are_held_out():
     assert np.bincount(labels[held_out]).tolist() == [8, 4, 2]
     _, again = held_apart(labels, np.ones(70), 0.2, 0)
     assert np.array_equal(held_out, again)
+
+
+def test_who_alone_shows_an_emotion_is_trained_on():
+    labels = np.array([0, 1, 2, 0, 1, 0, 1])
+    people = np.array([1, 1, 1, 2, 2, 3, 3])
+    for seed in range(9):
+        known, held_out = held_apart(labels, people, 0.3, seed)
+        assert set(labels[known].tolist()) == {0, 1, 2}
+        assert len(held_out) == 2
 
 
 def unlearnable():
@@ -87,6 +97,45 @@ def test_no_batch_has_one_row_alone():
     parameters = {"epochs": 1, "batch_size": 5, "shapes": ((8, 9),), "device": "cpu"}
     model = make_classifier("mfcc-image-cnn", {**parameters, "validation": 0.0})
     assert model.fit(data.X[:16], data.y[:16]).history_[0]["train_loss"] > 0
+
+
+def test_an_odd_number_of_rows_can_be_trained_on_by_two():
+    data = Separable.of(8, 9)
+    parameters = {"epochs": 1, "batch_size": 2, "shapes": ((8, 9),), "device": "cpu"}
+    model = make_classifier("mfcc-image-cnn", {**parameters, "validation": 0.0})
+    assert model.fit(data.X[:17], data.y[:17]).history_[0]["train_loss"] > 0
+
+
+def test_threads_of_one_process_train_as_they_would_alone():
+    data = Separable.of(24)
+
+    def trained(seed):
+        chosen = {"hidden": [32], "dropout": 0.5, "epochs": 4, "device": "cpu"}
+        model = make_classifier("dense-head", chosen, seed=seed)
+        return model.fit(data.X, data.y, data.actors).weights_
+
+    alone = [trained(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(trained, range(4))) == alone
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_an_interrupt_in_the_last_epoch_is_an_interrupt_too(epochs, monkeypatch):
+    from emodask.models.networks.kinds import DenseHead
+
+    batches = []
+
+    def interrupted(self, batch, generator):
+        batches.append(len(batch))
+        if sum(batches) > (epochs - 1) * 96:
+            raise KeyboardInterrupt
+        return batch
+
+    monkeypatch.setattr(DenseHead, "augmented", interrupted)
+    data = Separable.of(12)
+    with pytest.raises(KeyboardInterrupt):
+        dense(epochs=epochs, validation=0.0).fit(data.X, data.y)
+    assert sum(batches) > (epochs - 1) * 96
 
 
 def test_an_interrupt_ends_the_job_and_is_not_taken_for_the_end_of_training(monkeypatch):
