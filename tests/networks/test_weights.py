@@ -15,6 +15,7 @@ import pytest
 from emodask.errors import SourceError, UnreachableError, UsageError
 from emodask.networks import cache
 from emodask.networks.cache import part_path
+from emodask.networks.layouts import Layout
 from emodask.networks.weights import load, obtain
 from emodask.sources.location import Location
 from tests.networks.conftest import TINY, random_part
@@ -208,6 +209,20 @@ def test_with_a_checksum_no_server_is_needed_the_second_time(tmp_path, part):
     file.write_bytes(safetensors(random_part(TINY, 1)))
     with pytest.raises(SourceError, match="another file, or a damaged one"):
         obtained(file, checksum=checksum)
+
+
+def test_one_file_serves_networks_of_one_name_that_use_less_of_it(part):
+    import hashlib
+
+    name = "features.0.bias"
+    smaller = Layout(TINY.name, {name: TINY.shapes[name]}, {}, TINY.sources)
+    data = safetensors(part)
+    sums = [None, f"sha256:{hashlib.sha256(data).hexdigest()}"]
+    with web_files({"w.safetensors": data}) as site:
+        place = Location(site.plain("w.safetensors"))
+        for checksum in sums:
+            assert len(load(obtain(place, TINY, checksum), "whole")) == 2
+            assert list(load(obtain(place, smaller, checksum), "less")) == [name]
 
 
 def test_a_bad_answer_leaves_nothing_behind_and_tells_no_secret(part):
