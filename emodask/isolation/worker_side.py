@@ -169,12 +169,15 @@ class Decoder:
         self._process = process
         setup = {"job": self.job.settings(), "memory": self.memory, "weights": weights}
         try:
-            self._exchange(process, setup, b"", _START_TIMEOUT, "did not start")
+            answer, _ = self._exchange(process, setup, b"", _START_TIMEOUT, "did not start")
         except _DecoderDied as died:
             raise ClusterError(
                 f"no decoder process can be started here: it {died}; "
                 "EMODASK_DEBUG=1 shows what it said"
             ) from died
+        if "error" in answer:
+            self.close()
+            raise ClusterError(f"no decoder process can be started here: {answer['text']}")
         return process
 
     def _exchange(
