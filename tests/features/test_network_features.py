@@ -181,7 +181,7 @@ def test_weights_of_another_network_are_refused_before_any_work(tmp_path, clips)
     assert not (tmp_path / "s.zarr").exists()
 
 
-def test_a_path_in_a_job_file_is_relative_to_it(tmp_path, clips):
+def test_a_path_in_a_job_file_is_relative_to_it(tmp_path, monkeypatch):
     write(tmp_path / "jobs" / "here" / "w.safetensors")
     settings = {**JOB, "features": {"expression": {"weights": "here/w.safetensors"}}}
     file = tmp_path / "jobs" / "seen.toml"
@@ -189,6 +189,10 @@ def test_a_path_in_a_job_file_is_relative_to_it(tmp_path, clips):
     job = load_job(file)
     assert "w.safetensors" not in json.dumps(job.settings()) + repr(job)
     assert read_weights(job).features["expression"].settings.content
+    monkeypatch.setenv("HOME", str(file.parent / "here"))
+    settings["features"]["expression"]["weights"] = "~/w.safetensors"
+    file.write_text(as_toml(settings))
+    assert read_weights(load_job(file)).features["expression"].settings.content
 
 
 def test_a_worker_without_the_weights_says_what_is_needed(tmp_path, weights):
