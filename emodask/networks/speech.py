@@ -287,7 +287,9 @@ def _torchaudio(name: str) -> str:
 
 
 def _within(place: Location, name: str) -> Location:
-    return Location(f"{place.url.rstrip('/')}/{name}", place.options)
+    fs, _ = place.filesystem()
+    folder, mark, query = place.url.partition("?") if is_web(fs) else (place.url, "", "")
+    return Location(f"{folder.rstrip('/')}/{name}{mark}{query}", place.options)
 
 
 def _there(place: Location) -> bool:

@@ -26,6 +26,7 @@ from emodask.networks import speech
 from emodask.networks.weights import obtain
 from emodask.sources.location import Location
 from tests.media_files import tone, wav
+from tests.servers.web_files import web_files
 
 RATE = 16_000
 TINY = {
@@ -246,6 +247,13 @@ def test_absent_weights_are_named_with_where_to_get_them(folder, tmp_path) -> No
     (folder / "config.json").unlink()
     with pytest.raises(SourceError, match=r"there is no config\.json in it"):
         settled(folder)
+
+
+def test_a_folder_on_the_web_is_the_same_as_one_here(folder) -> None:
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with web_files(files) as site:
+        place = site.plain("config.json").replace("config.json", "?token=hush")
+        assert settled(place).content == settled(folder).content
 
 
 def test_a_server_of_folders_that_does_not_answer_is_named_without_its_secrets(monkeypatch) -> None:
