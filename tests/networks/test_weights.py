@@ -131,9 +131,19 @@ def test_a_pickle_that_holds_code_is_refused_and_never_run(tmp_path, part):
         plain,
     ]
     for file in files:
-        with pytest.raises(SourceError, match=r"could run code|cannot be read as torch weights"):
+        with pytest.raises(SourceError, match=r"could run code|cannot be read as torch") as caught:
             obtained(file)
+        assert str(caught.value).isprintable()
     assert not mark.exists()
+
+
+def test_a_module_in_place_of_a_state_dict_is_named_without_advice_to_load_it(tmp_path):
+    import torch
+
+    said = r"Unsupported global: GLOBAL torch\.nn\.modules\.linear\.Linear .*: save the state dict"
+    with pytest.raises(SourceError, match=said) as caught:
+        obtained(torch_file(tmp_path / "module.pth", torch.nn.Linear(2, 2)))
+    assert "can still be loaded" not in str(caught.value)
 
 
 def test_files_that_are_none_of_weights_are_named_for_what_they_are(tmp_path, part):
