@@ -251,6 +251,18 @@ def test_a_bad_answer_leaves_nothing_behind_and_tells_no_secret(part):
         obtained(site.plain("page.pth"))
 
 
+def test_what_a_killed_fetch_left_is_removed_by_a_later_one(part):
+    folder = cache.folder()
+    folder.mkdir(parents=True)
+    left, current = folder / "fetching-left", folder / "fetching-current"
+    for path in (left, current):
+        path.write_bytes(b"half of it")
+    os.utime(left, (0, 0))
+    with web_files({"w.safetensors": safetensors(part)}) as site:
+        obtained(site.plain("w.safetensors"))
+    assert list(folder.glob("fetching-*")) == [current]
+
+
 def test_larger_files_than_the_limit_are_refused_before_they_are_fetched(part, monkeypatch):
     monkeypatch.setattr("emodask.networks.weights.MAX_BYTES", 64)
     with web_files({"w.safetensors": safetensors(part)}) as site:
