@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ def with_whole_paths(settings: dict[str, Any], path: Path) -> dict[str, Any]:
         for key in ("path", "weights"):  # of tables, of networks
             place = table.get(key) if isinstance(table, dict) else None
             if isinstance(place, str) and place and not is_url(place):
-                table[key] = str(path.parent / place)
+                table[key] = str(path.parent / os.path.expanduser(place))
     return settings
 
 

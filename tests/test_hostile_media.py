@@ -12,14 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import emodask
-from emodask.errors import MediaError
+from emodask.errors import ClusterError, MediaError
 from emodask.extraction import extract
+from emodask.isolation import Decoder
 from emodask.job import Job, parse_job
 from emodask.media import gray_frames, mono_samples
 from emodask.sources.catalogue import scan
@@ -306,3 +308,10 @@ def test_hostile_clips_cost_their_rows_and_no_worker(
         if not re.search(case.fails, " ".join([*said_of_it, row])):
             wrong.append((case.name, said_of_it, row, status.get(case.clip_id)))
     assert wrong == []
+
+
+def test_a_decoder_that_ends_by_itself_is_not_said_to_have_crashed():
+    job = SimpleNamespace(settings=dict)  # settings of no job: it ends with Python's traceback
+    for _ in range(3):
+        with pytest.raises(ClusterError, match=r"it ended the decoder \(exit code 1\)"):
+            Decoder(job, computes=False).decoded("x", b"")

@@ -135,20 +135,22 @@ def speech_embedding(
         If the samples are not one finite channel that holds sound and is as long as a frame.
     SourceError
         If the weights are not on this machine.
+    UsageError
+        If PyTorch or transformers is not installed.
 
     Notes
     -----
     All layers come from one pass over the whole clip, without dropout or masks. The last layer is
     what the network gives as its own output: large ones normalise it.
     """
-    import torch
-
     about = architecture(settings.architecture)
     sound = checked(samples, settings.rate, about.window, "the network needs one frame")
     if about.normalise:
         sound = (sound - sound.mean()) / np.sqrt(sound.var() + 1e-7)
     build, layout = network(settings.architecture)
     module = frozen(build, layout, settings.content)
+    import torch
+
     with torch.inference_mode(), _without_onednn():
         try:
             one = torch.tensor(sound, dtype=torch.float32)[None]

@@ -33,17 +33,21 @@ def main() -> None:
 def _serve(requests: IO[bytes], answers: IO[bytes], setup: dict[str, Any]) -> None:
     from emodask.clip_features import decoded_media, features_of_bytes
     from emodask.cluster import pin_threads
-    from emodask.errors import FeatureError, MediaError
+    from emodask.errors import EmodaskError, FeatureError, MediaError
     from emodask.features import family
     from emodask.job import parse_job
     from emodask.job_weights import know_parts
 
     pin_threads()
     job = parse_job(setup["job"])
-    if setup["weights"] is not None:
-        know_parts(setup["weights"])
-        for feature in job.features.values():
-            family(feature.kind).prepare(feature.settings)
+    try:
+        if setup["weights"] is not None:
+            know_parts(setup["weights"])
+            for feature in job.features.values():
+                family(feature.kind).prepare(feature.settings)
+    except EmodaskError as error:  # such as weights that are damaged, or no PyTorch
+        send(answers, {"error": "start", "text": str(error)})
+        return
     limit_memory(int(setup["memory"]))
     send(answers, {"ready": True})
     while (request := receive(requests)) is not None:

@@ -29,6 +29,9 @@ CLIP_MEMORY = 2 << 30
 """Bytes that a decoder may allocate beyond what its libraries need, where a worker has as many."""
 
 _START_TIMEOUT = 180.0
+_ENDING = 5.0
+"""Seconds for a decoder to end that answers no more, before it is killed."""
+
 _TRIES = 2
 
 
@@ -169,12 +172,15 @@ class Decoder:
         self._process = process
         setup = {"job": self.job.settings(), "memory": self.memory, "weights": weights}
         try:
-            self._exchange(process, setup, b"", _START_TIMEOUT, "did not start")
+            answer, _ = self._exchange(process, setup, b"", _START_TIMEOUT, "did not start")
         except _DecoderDied as died:
             raise ClusterError(
                 f"no decoder process can be started here: it {died}; "
                 "EMODASK_DEBUG=1 shows what it said"
             ) from died
+        if "error" in answer:
+            self.close()
+            raise ClusterError(f"no decoder process can be started here: {answer['text']}")
         return process
 
     def _exchange(
@@ -207,6 +213,9 @@ class Decoder:
         if answer is not None:
             return answer
         self._process = None
+        if not late.is_set():  # it may have closed its pipe and be about to end in its own way
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_ENDING)
         process.kill()
         with contextlib.suppress(OSError):
             process.communicate()

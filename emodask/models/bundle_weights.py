@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from emodask.errors import BundleError
+from emodask import networks
+from emodask.errors import BundleError, UsageError
 from emodask.job import Job
 from emodask.job_weights import weighted
 from emodask.networks.cache import is_local, keep_bytes, know, part_path
@@ -44,9 +45,11 @@ def read_weights(place: Folder, job: Job, features: Iterable[str]) -> None:
     BundleError
         If the bundle lacks them.
     UsageError
-        If they are remote, and cannot be kept on this machine.
+        If they are remote, and cannot be kept on this machine, or PyTorch is not installed.
     """
     for name in _named(job, features):
+        if not networks.installed():
+            raise UsageError(f"{place.address}: {name} comes from a network; {networks.ABSENT}")
         content = weighted(job)[name].content
         if is_local(place.fs):
             path = Path(place.path, file_of(name))

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ from emodask.sources.http import is_web
 from emodask.sources.location import Location
 
 _BLOCK = 16 << 20
+
+_STALE = 24 * 3600.0
+"""Seconds after which nobody writes to a file any more that was being fetched."""
 
 _known: dict[str, Path] = {}
 """Parts that lie elsewhere than in the cache, by their digest: in a bundle, say."""
@@ -136,6 +140,7 @@ def fetched(place: Location, limit: int) -> Iterator[tuple[Path, str]]:
     state = hashlib.sha256()
     with _writing():
         folder().mkdir(parents=True, exist_ok=True)
+        _remove_stale()
         descriptor, name = tempfile.mkstemp(prefix="fetching-", dir=folder())
     path = Path(name)
     try:
@@ -151,6 +156,14 @@ def fetched(place: Location, limit: int) -> Iterator[tuple[Path, str]]:
     finally:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def _remove_stale() -> None:
+    """Remove what fetches left that were killed; others may be at theirs just now."""
+    for path in folder().glob("fetching-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE:
+                path.unlink()
 
 
 def _blocks(place: Location, size: int) -> Iterator[bytes]:

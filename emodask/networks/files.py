@@ -12,6 +12,7 @@ from typing import Any
 
 from emodask.errors import EmodaskError, SourceError
 from emodask.scrubbing import clean_cause
+from emodask.sources.addresses import printable
 from emodask.sources.location import reason
 
 HEAD = 4096
@@ -198,10 +199,9 @@ def _state_dict(found: Any, where: str) -> Mapping[str, Any]:
 
 
 def _plain(error: Exception) -> str:
-    """The first sentence of what a library says: PyTorch goes on with advice to turn checks off."""
-    text = reason(error)
-    for mark in ("Please file an issue", "WeightsUnpickler error:"):
-        head, found, tail = text.partition(mark)
-        if found:
-            text = tail if mark.startswith("Weights") else head
-    return " ".join(text.split())[:160].rstrip(" .:")
+    """What a library says in a line, without PyTorch's advice to turn its checks off."""
+    _, found, tail = str(error).partition("WeightsUnpickler error:")
+    text = tail if found else reason(error)
+    for advice in ("Please file an issue", "Please use", "In PyTorch 2", "This file can still"):
+        text = text.partition(advice)[0]
+    return printable(" ".join(text.split()))[:160].rstrip(" .:")

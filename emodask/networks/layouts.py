@@ -47,6 +47,11 @@ class Layout:
         """Bytes of the tensors as float32."""
         return 4 * sum(math.prod(shape) for shape in self.shapes.values())
 
+    @property
+    def key(self) -> str:
+        """Names the tensors: networks of one name may differ in their sizes."""
+        return hashlib.sha256(json.dumps([self.name, self.shapes]).encode()).hexdigest()
+
     def conventions(self) -> dict[str, Mapping[str, str]]:
         """All namings that are understood, by what they are called."""
         return {"emodask's own": {name: name for name in self.shapes}, **self.namings}

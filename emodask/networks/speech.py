@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from emodask.errors import SourceError, UsageError
+from emodask.errors import SourceError, UnreachableError, UsageError
 from emodask.networks import ABSENT as NO_TORCH
 from emodask.networks import installed
 from emodask.networks.layouts import Layout
+from emodask.sources.http import is_web
 from emodask.sources.location import Location
 
 if TYPE_CHECKING:
@@ -154,9 +155,15 @@ def described_at(place: Location) -> Architecture:
     config = _json(place, "config.json")
     if config is None:
         fs, path = place.filesystem()
-        what = "there is no config.json in it" if fs.isdir(path) else "no such folder of weights"
+        there = place._asking("cannot be read", lambda: bool(fs.isdir(path)))
+        what = "there is no config.json in it" if there else "no such folder of weights"
         raise SourceError(f"{place}: {what}. {SOURCES}")
-    prepared = _json(place, "preprocessor_config.json") or {}
+    prepared = _json(place, "preprocessor_config.json")
+    if prepared is None:  # kin of one size differ in it, and nothing else tells
+        raise SourceError(
+            f"{place}: there is no preprocessor_config.json in it, which says whether sound is "
+            f"normalised. {SOURCES}"
+        )
     found = {
         **config,
         "rate": prepared.get("sampling_rate", 16_000),
@@ -280,13 +287,23 @@ def _torchaudio(name: str) -> str:
 
 
 def _within(place: Location, name: str) -> Location:
-    return Location(f"{place.url.rstrip('/')}/{name}", place.options)
+    fs, _ = place.filesystem()
+    folder, mark, query = place.url.partition("?") if is_web(fs) else (place.url, "", "")
+    return Location(f"{folder.rstrip('/')}/{name}{mark}{query}", place.options)
 
 
 def _there(place: Location) -> bool:
     fs, path = place.filesystem()
-    fs.invalidate_cache()
-    return bool(fs.exists(path))
+    if not is_web(fs):
+        fs.invalidate_cache()
+        return place._asking("cannot be read", lambda: bool(fs.exists(path)))
+    try:  # to fsspec, what a server that does not answer has is not there
+        place.pinned()
+    except UnreachableError:
+        raise
+    except SourceError:
+        return False
+    return True
 
 
 def _json(place: Location, name: str) -> dict[str, Any] | None:

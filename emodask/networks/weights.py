@@ -68,10 +68,10 @@ def obtain(place: Location, layout: Layout, checksum: str | None = None) -> str:
         if wanted:
             _check_sum(sha256_of(path), wanted, place)
         return _part(path, place, layout)
-    known = remembered(f"{layout.name}-{wanted}") if wanted else None
+    known = remembered(f"{layout.key}-{wanted}") if wanted else None
     if known is not None:
         return known["part"]
-    pinned, key = version_key(place, layout.name)
+    pinned, key = version_key(place, layout.key)
     known = remembered(key)
     if known is not None:
         if wanted:
@@ -83,7 +83,7 @@ def obtain(place: Location, layout: Layout, checksum: str | None = None) -> str:
         digest = _part(path, place, layout)
     remember(key, part=digest, file=found)
     if wanted:
-        remember(f"{layout.name}-{wanted}", part=digest, file=found)
+        remember(f"{layout.key}-{wanted}", part=digest, file=found)
     return digest
 
 

@@ -17,6 +17,7 @@ from emodask.cluster import connect
 from emodask.errors import BundleError, ClusterError, JobError, SourceError, StoreError, UsageError
 from emodask.evaluation.evaluate import evaluate
 from emodask.extraction import extract
+from emodask.features import family
 from emodask.features.network.frozen import frozen
 from emodask.fitting import fit
 from emodask.isolation import Decoder
@@ -180,7 +181,7 @@ def test_weights_of_another_network_are_refused_before_any_work(tmp_path, clips)
     assert not (tmp_path / "s.zarr").exists()
 
 
-def test_a_path_in_a_job_file_is_relative_to_it(tmp_path, clips):
+def test_a_path_in_a_job_file_is_relative_to_it(tmp_path, monkeypatch):
     write(tmp_path / "jobs" / "here" / "w.safetensors")
     settings = {**JOB, "features": {"expression": {"weights": "here/w.safetensors"}}}
     file = tmp_path / "jobs" / "seen.toml"
@@ -188,6 +189,10 @@ def test_a_path_in_a_job_file_is_relative_to_it(tmp_path, clips):
     job = load_job(file)
     assert "w.safetensors" not in json.dumps(job.settings()) + repr(job)
     assert read_weights(job).features["expression"].settings.content
+    monkeypatch.setenv("HOME", str(file.parent / "here"))
+    settings["features"]["expression"]["weights"] = "~/w.safetensors"
+    file.write_text(as_toml(settings))
+    assert read_weights(load_job(file)).features["expression"].settings.content
 
 
 def test_a_worker_without_the_weights_says_what_is_needed(tmp_path, weights):
@@ -230,6 +235,35 @@ def test_a_bundle_predicts_on_its_own_and_checks_its_weights(tmp_path, clips, we
         load_bundle(tmp_path / "b")
     file.write_bytes(whole)
     load_bundle(tmp_path / "b")
+
+
+def test_a_decoder_says_what_is_wrong_with_its_weights(weights):
+    job = read_weights(parse_job(JOB), {"expression": weights})
+    (kept,) = parts_here(job).values()
+    Path(kept).write_bytes(Path(kept).read_bytes()[:-1])
+    decoder = Decoder(job)
+    said = r"^no decoder process can be started here: .*damaged weights of the expression network"
+    try:
+        with pytest.raises(ClusterError, match=said):
+            decoder.for_clip()(job, "c", "video", b"", {})
+        again = decoder.for_clip()  # the damaged part is gone: the job's own place is read
+        assert again(job, "c", "video", mp4(moving_bars()), {})[1] == 2
+    finally:
+        decoder.close()
+
+
+def test_without_pytorch_nothing_of_a_network_is_computed_and_why_is_said(
+    tmp_path, clips, weights, monkeypatch
+):
+    _, store = extracted(tmp_path, clips, weights, MEANS)
+    fit(parse_job(MEANS), store, tmp_path / "b")
+    settings = read_weights(parse_job(MEANS), {"expression": weights}).features["expression"]
+    frozen.cache_clear()
+    monkeypatch.setattr(networks, "installed", lambda: False)
+    with pytest.raises(UsageError, match=r"expression comes from a network; PyTorch is not"):
+        load_bundle(tmp_path / "b")
+    with pytest.raises(UsageError, match="PyTorch is not installed"):
+        family("expression").prepare(settings.settings)
 
 
 def test_a_bundle_needs_the_weights_when_it_is_written(tmp_path, clips, weights):

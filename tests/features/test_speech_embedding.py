@@ -15,7 +15,7 @@ import pytest
 
 import emodask
 from emodask import networks
-from emodask.errors import FeatureError, JobError, SourceError, UsageError
+from emodask.errors import FeatureError, JobError, SourceError, UnreachableError, UsageError
 from emodask.extraction import extract
 from emodask.features import family
 from emodask.features.speech_embedding import Settings, speech_embedding
@@ -26,6 +26,7 @@ from emodask.networks import speech
 from emodask.networks.weights import obtain
 from emodask.sources.location import Location
 from tests.media_files import tone, wav
+from tests.servers.web_files import web_files
 
 RATE = 16_000
 TINY = {
@@ -240,9 +241,31 @@ def test_absent_weights_are_named_with_where_to_get_them(folder, tmp_path) -> No
     (folder / "model.safetensors").rename(folder / "model.safetensors.index.json")
     with pytest.raises(SourceError, match="in parts; save it as one file"):
         settled(folder)
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(SourceError, match="which says whether sound is normalised"):
+        settled(folder)
     (folder / "config.json").unlink()
     with pytest.raises(SourceError, match=r"there is no config\.json in it"):
         settled(folder)
+
+
+def test_a_folder_on_the_web_is_the_same_as_one_here(folder) -> None:
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with web_files(files) as site:
+        place = site.plain("config.json").replace("config.json", "?token=hush")
+        assert settled(place).content == settled(folder).content
+
+
+def test_a_server_of_folders_that_does_not_answer_is_named_without_its_secrets(monkeypatch) -> None:
+    monkeypatch.setattr("emodask.sources.retry.FIRST_WAIT", 0.001)
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        place = f"http://me:hush@127.0.0.1:{taken.getsockname()[1]}/wavlm"
+        with pytest.raises(
+            UnreachableError, match=r"/wavlm/config\.json: cannot be read"
+        ) as caught:
+            settled(place)
+    assert "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

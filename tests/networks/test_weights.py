@@ -15,6 +15,7 @@ import pytest
 from emodask.errors import SourceError, UnreachableError, UsageError
 from emodask.networks import cache
 from emodask.networks.cache import part_path
+from emodask.networks.layouts import Layout
 from emodask.networks.weights import load, obtain
 from emodask.sources.location import Location
 from tests.networks.conftest import TINY, random_part
@@ -130,9 +131,19 @@ def test_a_pickle_that_holds_code_is_refused_and_never_run(tmp_path, part):
         plain,
     ]
     for file in files:
-        with pytest.raises(SourceError, match=r"could run code|cannot be read as torch weights"):
+        with pytest.raises(SourceError, match=r"could run code|cannot be read as torch") as caught:
             obtained(file)
+        assert str(caught.value).isprintable()
     assert not mark.exists()
+
+
+def test_a_module_in_place_of_a_state_dict_is_named_without_advice_to_load_it(tmp_path):
+    import torch
+
+    said = r"Unsupported global: GLOBAL torch\.nn\.modules\.linear\.Linear .*: save the state dict"
+    with pytest.raises(SourceError, match=said) as caught:
+        obtained(torch_file(tmp_path / "module.pth", torch.nn.Linear(2, 2)))
+    assert "can still be loaded" not in str(caught.value)
 
 
 def test_files_that_are_none_of_weights_are_named_for_what_they_are(tmp_path, part):
@@ -210,6 +221,20 @@ def test_with_a_checksum_no_server_is_needed_the_second_time(tmp_path, part):
         obtained(file, checksum=checksum)
 
 
+def test_one_file_serves_networks_of_one_name_that_use_less_of_it(part):
+    import hashlib
+
+    name = "features.0.bias"
+    smaller = Layout(TINY.name, {name: TINY.shapes[name]}, {}, TINY.sources)
+    data = safetensors(part)
+    sums = [None, f"sha256:{hashlib.sha256(data).hexdigest()}"]
+    with web_files({"w.safetensors": data}) as site:
+        place = Location(site.plain("w.safetensors"))
+        for checksum in sums:
+            assert len(load(obtain(place, TINY, checksum), "whole")) == 2
+            assert list(load(obtain(place, smaller, checksum), "less")) == [name]
+
+
 def test_a_bad_answer_leaves_nothing_behind_and_tells_no_secret(part):
     page = b"<html><body>Please log in</body></html>"
     whole = safetensors(part)
@@ -224,6 +249,18 @@ def test_a_bad_answer_leaves_nothing_behind_and_tells_no_secret(part):
     assert list(cache.folder().glob("*")) == []
     with pytest.raises(UnreachableError):
         obtained(site.plain("page.pth"))
+
+
+def test_what_a_killed_fetch_left_is_removed_by_a_later_one(part):
+    folder = cache.folder()
+    folder.mkdir(parents=True)
+    left, current = folder / "fetching-left", folder / "fetching-current"
+    for path in (left, current):
+        path.write_bytes(b"half of it")
+    os.utime(left, (0, 0))
+    with web_files({"w.safetensors": safetensors(part)}) as site:
+        obtained(site.plain("w.safetensors"))
+    assert list(folder.glob("fetching-*")) == [current]
 
 
 def test_larger_files_than_the_limit_are_refused_before_they_are_fetched(part, monkeypatch):

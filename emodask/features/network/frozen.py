@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from emodask import networks
+from emodask.errors import UsageError
 from emodask.networks.device import one_thread
 from emodask.networks.layouts import Layout
 from emodask.networks.weights import load
@@ -40,7 +42,11 @@ def frozen(build: Callable[[], nn.Module], layout: Layout, digest: str) -> nn.Mo
     ------
     SourceError
         If the weights are not on this machine.
+    UsageError
+        If PyTorch is not installed.
     """
+    if not networks.installed():
+        raise UsageError(networks.ABSENT)
     import torch
 
     one_thread()
