@@ -145,25 +145,21 @@ def storage_options(pairs: list[str] | None) -> dict[str, Any]:
 
 
 def table_places(pairs: list[str] | None) -> dict[str, str]:
-    places: dict[str, str] = {}
-    for pair in pairs or []:
-        name, equals, place = pair.partition("=")
-        if not (name and equals and place):
-            raise UsageError("--table takes NAME=FILE, such as action_units=openface.csv")
-        if name in places:
-            raise UsageError(f"--table names {name} twice; one file a table")
-        places[name] = place
-    return places
+    return _places(pairs, "--table", "action_units=openface.csv", "table")
 
 
 def weight_places(pairs: list[str] | None) -> dict[str, str]:
+    return _places(pairs, "--weights", "vgg16=vgg16-397923af.pth", "feature")
+
+
+def _places(pairs: list[str] | None, option: str, example: str, each: str) -> dict[str, str]:
     places: dict[str, str] = {}
     for pair in pairs or []:
         name, equals, place = pair.partition("=")
         if not (name and equals and place):
-            raise UsageError("--weights takes NAME=FILE, such as vgg16=vgg16-397923af.pth")
+            raise UsageError(f"{option} takes NAME=FILE, such as {example}")
         if name in places:
-            raise UsageError(f"--weights names {name} twice; one file a feature")
+            raise UsageError(f"{option} names {name} twice; one file a {each}")
         places[name] = place
     return places
 

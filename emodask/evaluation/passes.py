@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import zarr
-from zarr.buffer.cpu import NDBuffer
 
 from emodask.cluster import killed_its_workers, run_bag, single_threaded
-from emodask.errors import ClusterError, EmodaskError, EvaluationError, StoreError
+from emodask.errors import ClusterError, EmodaskError, EvaluationError
 from emodask.features import VARIANT
-from emodask.scrubbing import clean_cause
 from emodask.sources.location import reason
 from emodask.store import StoreAddress, open_group, stored_array
+from emodask.store.decoding import decode_rows, rows_decoded_together
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -86,7 +85,7 @@ class StoredRows:
         array = stored_array(open_group(address), name)
         variants = array.shape[1] - 1 if _has_variants(array) else 0
         shape = (len(rows), *array.shape[2 if variants else 1 :])
-        chunk_rows = _chunk_rows(array)
+        chunk_rows = rows_decoded_together(array)
         return cls(address, name, rows, shape, array.dtype, chunk_rows, variants, client, on_block)
 
     def chunks(self) -> Iterator[tuple[int, npt.NDArray[Any]]]:
@@ -190,11 +189,6 @@ def _reduce(
         return functools.reduce(combine, parts)
 
 
-def _chunk_rows(array: zarr.Array[Any]) -> int:
-    """Rows of what is read at once."""
-    return int((array.shards or array.chunks)[0])
-
-
 def _has_variants(array: zarr.Array[Any]) -> bool:
     names = getattr(array.metadata, "dimension_names", None) or ()
     return names[1:2] == (VARIANT,)
@@ -205,7 +199,7 @@ def _read(
 ) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     """First row and numbers of every chunk of a block, all read into one buffer."""
     array: zarr.Array[Any] = stored_array(open_group(address), name)
-    size = _chunk_rows(array)
+    size = rows_decoded_together(array)
     first_alone = _has_variants(array) and not with_variants
     chunk_of_row = block.rows // size
     buffer = np.empty((min(size, array.shape[0]), *array.shape[1:]), array.dtype)
@@ -215,17 +209,7 @@ def _read(
             continue
         start = int(number) * size
         chunk = buffer[: min(size, array.shape[0] - start)]
-        try:
-            array.get_basic_selection(
-                slice(start, start + len(chunk)), out=NDBuffer.from_numpy_array(chunk)
-            )
-        except EmodaskError:
-            raise
-        except Exception as error:  # each codec has errors of its own
-            raise StoreError(
-                f"{address}/{name}: rows {start} to {start + len(chunk) - 1} cannot be decoded: "
-                f"{reason(error)}; 'emodask verify' finds every such row"
-            ) from clean_cause(error)
+        decode_rows(array, address, name, start, chunk)
         if first_alone:
             chunk = chunk[:, 0]
         wanted = block.rows[places] - start

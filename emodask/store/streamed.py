@@ -10,12 +10,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import zarr
-from zarr.buffer.cpu import NDBuffer
 
-from emodask.errors import EmodaskError, StoreError
-from emodask.scrubbing import clean_cause
-from emodask.sources.location import reason
 from emodask.store.address import StoreAddress, open_group, stored_array
+from emodask.store.decoding import decode_rows, rows_decoded_together
 
 CACHE_BYTES = 192 << 20
 """Of decoded chunks that are kept: of six pictures of 256 x 256 a clip, those of 480 clips."""
@@ -81,7 +78,7 @@ class StreamedMatrix:
             If there is no such store or array.
         """
         array = stored_array(open_group(address), name)
-        chunk_rows = int((array.shards or array.chunks)[0])
+        chunk_rows = rows_decoded_together(array)
         return cls(address, name, rows, array.shape[1:], array.dtype, chunk_rows, cache_bytes)
 
     @property
@@ -184,15 +181,5 @@ class _Chunks:
         start = number * self._chunk_rows
         stop = min(start + self._chunk_rows, self._array.shape[0])
         chunk = np.empty((stop - start, *self._array.shape[1:]), self._array.dtype)
-        try:
-            self._array.get_basic_selection(
-                slice(start, stop), out=NDBuffer.from_numpy_array(chunk)
-            )
-        except EmodaskError:
-            raise
-        except Exception as error:  # each codec has errors of its own
-            raise StoreError(
-                f"{self._address}/{self._name}: rows {start} to {stop - 1} cannot be decoded: "
-                f"{reason(error)}; 'emodask verify' finds every such row"
-            ) from clean_cause(error)
+        decode_rows(self._array, self._address, self._name, start, chunk)
         return chunk
