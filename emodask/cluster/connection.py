@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emodask.cluster.closing import expect_lost_connections
 from emodask.cluster.settings import SCHEDULERS, ClusterSettings, load_settings
 from emodask.cluster.starting import kubernetes_cluster, local_cluster, slurm_cluster
 from emodask.cluster.threads import pin_threads
@@ -92,15 +93,20 @@ def connect(
         stack.enter_context(client)
         stack.enter_context(client.as_current())
         _quieten()
-        patience = settings.cluster.worker_timeout or _PATIENCE.get(kind, "60s")
-        _wait_for_a_worker(client, patience, tell or (lambda line: None))
-        from emodask.cluster.plugin import prepared_workers
+        try:
+            patience = settings.cluster.worker_timeout or _PATIENCE.get(kind, "60s")
+            _wait_for_a_worker(client, patience, tell or (lambda line: None))
+            from emodask.cluster.plugin import prepared_workers
 
-        stack.enter_context(prepared_workers(client))
-        if tell and client.dashboard_link:
-            tell(f"dashboard: {redact(client.dashboard_link)}")
-        stack.enter_context(dask.config.set({"emodask.worker-timeout": _timeout(settings, kind)}))
-        yield client
+            stack.enter_context(prepared_workers(client))
+            if tell and client.dashboard_link:
+                tell(f"dashboard: {redact(client.dashboard_link)}")
+            stack.enter_context(
+                dask.config.set({"emodask.worker-timeout": _timeout(settings, kind)})
+            )
+            yield client
+        finally:
+            expect_lost_connections(client)
 
 
 def _timeout(settings: ClusterSettings, kind: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -138,6 +140,25 @@ def test_a_worker_that_is_started_again_is_prepared_again():
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert list(client.run(prepared).values()) == [("1", True)]
+
+
+def test_workers_that_do_not_answer_at_the_end_are_lost_without_a_word(caplog):
+    with connect("local", 2) as client:
+        loop = client.loop.asyncio_loop
+        for worker_of in client.run(os.getpid).values():
+            os.kill(worker_of, signal.SIGSTOP)
+    gc.collect()
+    assert _said_by_asyncio(caplog) == []
+    failed = asyncio.Future(loop=loop)
+    failed.set_exception(RuntimeError("of another kind"))
+    del failed
+    gc.collect()
+    (said,) = _said_by_asyncio(caplog)
+    assert "of another kind" in said
+
+
+def _said_by_asyncio(caplog):
+    return [record.getMessage() for record in caplog.records if record.name == "asyncio"]
 
 
 def test_a_local_cluster_listens_on_loopback_alone_and_tells_its_dashboard():
