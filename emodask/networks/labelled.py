@@ -39,7 +39,7 @@ _PART_NAMES = {
     **dict.fromkeys(("test", "testing", "privatetest"), "test"),
 }
 _FER2013 = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""What the numbers of FER-2013's column ``emotion`` mean."""
+"""What the numbers of FER-2013's column ``emotion`` mean; folders' may mean anything."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +100,9 @@ def read_labelled(source: str | Path, side: int, seed: int = 0) -> Labelled:
     ----------
     source : str or Path
         A folder with a subfolder of pictures for each class, itself or below folders named
-        ``train``, ``valid`` and ``test``; or a CSV as FER-2013's: columns ``emotion``, ``pixels``
-        (gray levels with spaces between) and, if there is one, ``Usage`` (``Training``,
-        ``PublicTest``, ``PrivateTest``).
+        ``train``, ``valid`` and ``test``, pictures of 8 or 16 bits; or a CSV as FER-2013's: columns
+        ``emotion``, ``pixels`` (gray levels with spaces between) and, if there is one, ``Usage``
+        (``Training``, ``PublicTest``, ``PrivateTest``).
     side : int
         Pixels of each side that they are scaled to.
     seed : int
@@ -131,7 +131,7 @@ def read_labelled(source: str | Path, side: int, seed: int = 0) -> Labelled:
             raise SourceError(f"{path}: no picture was read; {_expected()}")
         # The map keeps the file's bytes when its name, which it never had, and handle are gone.
         pictures = np.memmap(file, np.uint8, "r", shape=(count, side, side))
-    labels, classes = _classes(reading.labels, str(path))
+    labels, classes = _classes(reading.labels, str(path), numbered=not path.is_dir())
     parts = _split(np.array(reading.parts), labels, seed)
     found = Labelled(pictures, labels, classes, parts, tuple(reading.left_out))
     _check(found, str(path))
@@ -139,14 +139,17 @@ def read_labelled(source: str | Path, side: int, seed: int = 0) -> Labelled:
 
 
 def _read_folder(folder: Path, reading: _Reading) -> None:
-    inside = sorted(path for path in folder.iterdir() if path.is_dir())
+    inside = _folders_in(folder)
     parts = [path for path in inside if path.name.lower() in _PART_NAMES]
+    if parts and len(parts) < len(inside):
+        others = printable(", ".join(path.name for path in inside if path not in parts)[:80])
+        raise SourceError(
+            f"{folder}: beside {' and '.join(path.name for path in parts)} lies {others}, so these "
+            f"are neither all parts nor all classes; move or rename one of them. {_expected()}"
+        )
     if parts and len(parts) == len(inside):
         classes = [
-            (_PART_NAMES[part.name.lower()], path)
-            for part in parts
-            for path in sorted(part.iterdir())
-            if path.is_dir()
+            (_PART_NAMES[part.name.lower()], path) for part in parts for path in _folders_in(part)
         ]
     else:
         classes = [("", path) for path in inside]
@@ -170,11 +173,20 @@ def _read_folder(folder: Path, reading: _Reading) -> None:
         )
 
 
+def _folders_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not _aside(path.name))
+
+
+def _aside(name: str) -> bool:
+    """Whether systems keep something of their own there, such as copies' resource forks."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
 def _pictures_below(folder: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not _aside(name))
         for name in sorted(files):
-            if Path(name).suffix.lower() in _ENDINGS:
+            if Path(name).suffix.lower() in _ENDINGS and not _aside(name):
                 yield Path(place, name)
 
 
@@ -188,7 +200,14 @@ def _picture(path: Path) -> npt.NDArray[np.uint8]:
         width, height = image.size
         if width * height > _MAX_PIXELS:
             raise ValueError(f"{width}x{height} pixels; at most {_MAX_PIXELS} in all")
-        return np.asarray(image.convert("L"), np.uint8)
+        if image.mode == "F":
+            raise ValueError("floating-point levels; 8 or 16 bits a pixel are read")
+        if not image.mode.startswith("I"):
+            return np.asarray(image.convert("L"), np.uint8)
+        levels = np.asarray(image)  # of 16 bits, which Pillow would cut off at 255
+        if levels.min() < 0 or levels.max() > 65535:
+            raise ValueError(f"levels from {levels.min()} to {levels.max()}, not 0-65535")
+        return (levels >> 8).astype(np.uint8)
 
 
 def _read_csv(path: Path, reading: _Reading) -> None:
@@ -241,10 +260,13 @@ def _read_row(
     reading.add(levels.reshape(side, side).astype(np.uint8), label, part, where)
 
 
-def _classes(labels: list[str], where: str) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+def _classes(
+    labels: list[str], where: str, numbered: bool
+) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """Places of labels, and what the classes are called; FER-2013's, if they are its numbers."""
     names = sorted(set(labels))
     numbers = {str(number) for number in range(len(_FER2013))}
-    if set(names) <= numbers:
+    if numbered and set(names) <= numbers:
         shown = tuple(_FER2013[int(name)] for name in names)
     else:
         shown = tuple(printable(name) for name in names)

@@ -92,6 +92,44 @@ def test_a_folder_of_training_and_test_pictures_keeps_the_test_pictures_apart(tm
     assert found.counts("valid") == {"angry": 2, "happy": 2}
 
 
+def test_what_systems_leave_in_a_folder_is_no_class_and_no_picture(tmp_path):
+    folder = folder_of(tmp_path / "faces", split=True)
+    plain = read_labelled(folder, 48)
+    for name in ("__MACOSX/train/angry", ".thumbnails"):
+        (folder / name).mkdir(parents=True)
+    for name in ("__MACOSX/train/angry/._0.png", "train/angry/._0.png"):
+        (folder / name).write_bytes(b"a resource fork")
+    found = read_labelled(folder, 48)
+    assert found.classes == plain.classes == ("angry", "happy")
+    assert found.left_out == ()
+    np.testing.assert_array_equal(found.pictures, plain.pictures)
+
+
+def test_parts_of_a_set_are_not_taken_for_classes_because_of_what_lies_beside_them(tmp_path):
+    folder = folder_of(tmp_path / "faces", split=True)
+    (folder / "landmarks").mkdir()
+    with pytest.raises(SourceError, match="beside test and train lies landmarks"):
+        read_labelled(folder, 48)
+
+
+def test_numbers_of_folders_are_not_taken_for_those_of_fer2013(tmp_path):
+    folder = folder_of(tmp_path / "faces")
+    (folder / "angry").rename(folder / "0")
+    (folder / "happy").rename(folder / "3")
+    assert read_labelled(folder, 48).classes == ("0", "3")
+
+
+def test_pictures_of_16_bits_keep_their_levels(tmp_path):
+    folder = folder_of(tmp_path / "faces")
+    plain = read_labelled(folder, 48)
+    for file in folder.rglob("*.png"):
+        levels = np.asarray(Image.open(file), np.uint16)
+        Image.fromarray(levels * 257).save(file)
+    np.testing.assert_array_equal(read_labelled(folder, 48).pictures, plain.pictures)
+    Image.fromarray(np.zeros((48, 48), np.float32)).save(folder / "angry" / "float.tiff")
+    assert "floating-point levels" in read_labelled(folder, 48).left_out[0]
+
+
 def test_a_damaged_picture_is_left_out_and_named_and_many_are_refused(tmp_path):
     source = folder_of(tmp_path / "faces", count=12)
     (source / "angry" / "0.jpg").write_bytes(b"no picture")
