@@ -48,8 +48,8 @@ Rows = npt.NDArray[Any] | Streamed
 class Network(ClassifierMixin, BaseEstimator):
     """Base of the networks: an architecture says which layers, the rest is the same for all.
 
-    The same fit gives the same bytes on one machine. Training minimises the cross-entropy. Part of
-    the people that it is given are held out of it, and the weights of the epoch are kept that has
+    The same fit gives the same bytes on one machine. Adam minimises the cross-entropy. Part of the
+    people that it is given are held out of it, and the weights of the epoch are kept that has
     the least cross-entropy on them; without ``validation`` those of the last epoch are kept.
 
     Parameters
@@ -101,7 +101,6 @@ class Network(ClassifierMixin, BaseEstimator):
     scale: bool = False
     shapes: Sequence[Sequence[int]] = ()
 
-    optimiser: ClassVar[Literal["Adam", "RMSprop"]] = "Adam"
     by_frame: ClassVar[bool] = False
     """Whether the first dimension is that of frames, judged each by itself and then together."""
 

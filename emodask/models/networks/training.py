@@ -208,7 +208,7 @@ def _net(
         module,
         criterion=CrossEntropy,
         criterion__weight=weight,
-        optimizer=getattr(torch.optim, network.optimiser),
+        optimizer=torch.optim.Adam,
         lr=network.learning_rate,
         max_epochs=network.epochs,
         batch_size=network.batch_size,
