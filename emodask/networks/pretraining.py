@@ -128,7 +128,7 @@ def pretrain(
         if not np.isfinite(train_loss) or not np.isfinite(valid.loss):
             raise SourceError(
                 f"{source}: training diverged in epoch {state.epoch + 1} (loss {train_loss:g}); "
-                "a smaller learning rate may do"
+                f"from Python, Pretraining(learning_rate = {settings.learning_rate / 10:g}) may do"
             )
         seconds = round(time.monotonic() - began, 3)
         epoch = Epoch(state.epoch + 1, train_loss, valid.loss, valid.accuracy, seconds)

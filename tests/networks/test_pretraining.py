@@ -279,6 +279,12 @@ def test_training_ends_when_validation_gets_no_better_and_keeps_the_best(tmp_pat
     assert about["best_epoch"] == 1
 
 
+def test_training_that_diverges_says_in_which_epoch_and_what_may_do(tmp_path):
+    fast = Pretraining(epochs=3, batch=8, learning_rate=1e30)
+    with pytest.raises(SourceError, match=r"in epoch 1 .*Pretraining\(learning_rate = 1e\+29\)"):
+        pretrain(csv_of(tmp_path / "fer2013.csv"), tmp_path / "out.safetensors", fast)
+
+
 def test_the_command_tells_of_epochs_and_refuses_in_a_line(tmp_path):
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "emodask", "pretrain", *map(str, arguments)]
