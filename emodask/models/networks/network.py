@@ -166,7 +166,7 @@ class Network(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the layers cannot take such rows, or training diverges.
+            If the layers cannot take such rows, they have no label each, or training diverges.
         """
         from emodask.models.networks.training import train
 
@@ -175,9 +175,9 @@ class Network(ClassifierMixin, BaseEstimator):
         self.shapes_ = tuple(tuple(int(n) for n in dims) for dims in self.shapes)
         self.shapes_ = self.shapes_ or ((int(X.shape[1]),),)
         self.check_shapes(self.shapes_)
-        numbers = sum(math.prod(dims) for dims in self.shapes_)
-        if numbers != X.shape[1]:
-            raise ValueError(f"rows of {X.shape[1]} numbers are not {shown(self.shapes_)}")
+        self._check_rows(X)
+        if len(encoded) != X.shape[0]:
+            raise ValueError(f"{X.shape[0]} rows have {len(encoded)} labels; one each is needed")
         self.__dict__.pop("_module", None)
         people = None if groups is None else np.asarray(groups)
         trained = train(self, X, encoded, people)
@@ -219,12 +219,17 @@ class Network(ClassifierMixin, BaseEstimator):
         from emodask.networks.device import one_thread
 
         one_thread()
+        self._check_rows(X)
         module = self._module
         for start in range(0, X.shape[0], self.batch_size):
             rows = np.arange(start, min(start + self.batch_size, X.shape[0]))
             batch = torch.from_numpy(read(X, rows)).to(module.mean.device)
             with torch.inference_mode():
                 yield module.hidden_and_scores(batch)
+
+    def _check_rows(self, X: Rows) -> None:
+        if sum(math.prod(dims) for dims in self.shapes_) != X.shape[1]:
+            raise ValueError(f"rows of {X.shape[1]} numbers are not {shown(self.shapes_)}")
 
     @cached_property
     def _module(self) -> Whole:

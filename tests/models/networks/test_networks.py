@@ -173,6 +173,16 @@ def test_rows_that_are_not_of_the_shapes_are_refused():
     data = Separable.of(12)
     with pytest.raises(ValueError, match=r"rows of 12 numbers are not 3 x 5"):
         network("dense-head", shapes=((3, 5),)).fit(data.X, data.y)
+    fitted = network("dense-head").fit(data.X, data.y)
+    for judge in (fitted.predict_proba, fitted.embed):
+        with pytest.raises(ValueError, match="rows of 5 numbers are not 12"):
+            judge(data.X[:, :5])
+
+
+def test_rows_without_a_label_each_are_refused():
+    data = Separable.of(12)
+    with pytest.raises(ValueError, match=f"{len(data.X)} rows have 3 labels"):
+        network("dense-head").fit(data.X, data.y[:3])
 
 
 def test_training_that_diverges_says_so(monkeypatch):
