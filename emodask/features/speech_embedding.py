@@ -14,7 +14,7 @@ from emodask.errors import JobError
 from emodask.features import Family
 from emodask.features.audio.further_rows import VariantSettings, with_variants
 from emodask.features.audio.sound import checked
-from emodask.features.network.frozen import LIBRARIES, frozen
+from emodask.features.network.frozen import LIBRARIES, frozen, inference
 from emodask.features.network.settings import WeightedSettings
 from emodask.networks.layouts import Layout
 from emodask.networks.speech import (
@@ -135,6 +135,8 @@ def speech_embedding(
         If the samples are not one finite channel that holds sound and is as long as a frame.
     SourceError
         If the weights are not on this machine.
+    MemoryError
+        If there is no memory for a clip of that length.
     UsageError
         If PyTorch or transformers is not installed.
 
@@ -151,14 +153,9 @@ def speech_embedding(
     module = frozen(build, layout, settings.content)
     import torch
 
-    with torch.inference_mode(), _without_onednn():
-        try:
-            one = torch.tensor(sound, dtype=torch.float32)[None]
-            found = module(one, output_hidden_states=True)
-        except RuntimeError as error:
-            if "memory" in str(error):  # PyTorch's allocator has no error of its own
-                raise MemoryError(str(error)) from error
-            raise
+    with inference(), _without_onednn():
+        one = torch.tensor(sound, dtype=torch.float32)[None]
+        found = module(one, output_hidden_states=True)
         hidden = [*found.hidden_states[:-1], found.last_hidden_state]
         rows = [hidden[layer][0] for layer in _chosen(settings.layers, about)]
         pooled = [torch.stack([row.mean(dim=0) for row in rows])]

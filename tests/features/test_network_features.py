@@ -14,7 +14,15 @@ import pytest
 
 from emodask import media, networks
 from emodask.cluster import connect
-from emodask.errors import BundleError, ClusterError, JobError, SourceError, StoreError, UsageError
+from emodask.errors import (
+    BundleError,
+    ClusterError,
+    JobError,
+    MediaError,
+    SourceError,
+    StoreError,
+    UsageError,
+)
 from emodask.evaluation.evaluate import evaluate
 from emodask.extraction import extract
 from emodask.features import family
@@ -309,6 +317,21 @@ def test_vgg16_fits_the_memory_that_is_planned_and_takes_oxfords_names(tmp_path)
         status = Path(f"/proc/{process.pid}/status").read_text().splitlines()
         peak = int(dict(line.split(":", 1) for line in status)["VmHWM"].split()[0]) * 1024
         assert plan.decoder - (200 << 20) < peak < plan.decoder + plan.decoding
+    finally:
+        decoder.close()
+
+
+def test_a_clip_whose_maps_have_no_room_says_how_much_there_was(tmp_path):
+    import torch
+
+    part = random_part(vgg16.LAYOUT)
+    torch.save({k: torch.from_numpy(v) for k, v in part.items()}, tmp_path / "vgg16.pth")
+    job = parse_job({**JOB, "features": {"vgg16": {"height": 2048, "width": 2048}}})
+    job = read_weights(job, {"vgg16": tmp_path / "vgg16.pth"})
+    decoder = Decoder(job, 256 << 20)
+    try:
+        with pytest.raises(MediaError, match=r"^needs more than 0\.25 GiB of memory$"):
+            decoder.for_clip(100)(job, "a", "video", mp4(moving_bars(6, 90, 160)), {})
     finally:
         decoder.close()
 

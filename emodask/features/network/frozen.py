@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +58,26 @@ def frozen(build: Callable[[], nn.Module], layout: Layout, digest: str) -> nn.Mo
     return module.eval().requires_grad_(False)
 
 
+@contextlib.contextmanager
+def inference() -> Iterator[None]:
+    """PyTorch without gradients, and with Python's error for memory that is not there.
+
+    Raises
+    ------
+    MemoryError
+        Where PyTorch's allocator, which has no error of its own, gets none.
+    """
+    import torch
+
+    with torch.inference_mode():
+        try:
+            yield
+        except RuntimeError as error:
+            if "memory" in str(error):
+                raise MemoryError(str(error)) from error
+            raise
+
+
 def applied(
     module: nn.Module,
     pictures: npt.NDArray[Any],
@@ -81,10 +102,15 @@ def applied(
     -------
     ndarray of float32
         ``out``.
+
+    Raises
+    ------
+    MemoryError
+        If there is no memory for a batch.
     """
     import torch
 
-    with torch.inference_mode():
+    with inference():
         for first in range(0, len(pictures), batch):
             some = torch.from_numpy(prepared(pictures[first : first + batch]))
             maps = module(some)
