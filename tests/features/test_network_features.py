@@ -337,6 +337,14 @@ def test_a_video_without_a_face_costs_its_row_where_faces_are_cropped(tmp_path, 
     assert "no face" in summary.failures[0][1]
 
 
+def test_a_video_of_one_frame_is_seen_by_networks_of_frames(tmp_path, weights):
+    media = zip_of(tmp_path / "one.zip", {f"Actor/02-{CLIPS[0]}.mp4": mp4(moving_bars(1))})
+    summary, store = extracted(tmp_path, str(media), weights)
+    assert (summary.done, summary.failures) == (1, ())
+    one, other = open_store(store).expression.values[0]
+    np.testing.assert_array_equal(one, other)
+
+
 def test_commands_take_weights_and_refuse_bad_ones_with_exit_code_2(tmp_path, clips, weights):
     file = tmp_path / "seen.toml"
     file.write_text(as_toml(MEANS))
