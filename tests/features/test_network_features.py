@@ -23,7 +23,7 @@ from emodask.features.network.frozen import frozen
 from emodask.fitting import fit
 from emodask.isolation import Decoder
 from emodask.job import Job, load_job, parse_job
-from emodask.job_weights import parts_here, read_weights
+from emodask.job_weights import parts_here, read_weights, with_content_of
 from emodask.memory import ClipShape, plan_memory
 from emodask.memory.limits import _LAZY
 from emodask.models.bundle import load_bundle
@@ -314,6 +314,16 @@ def test_vgg16_fits_the_memory_that_is_planned_and_takes_oxfords_names(tmp_path)
         assert plan.decoder - (200 << 20) < peak < plan.decoder + plan.decoding
     finally:
         decoder.close()
+
+
+@pytest.mark.parametrize("content", ["../../../etc/passwd", "a" * 65, 7])
+def test_a_store_that_says_what_no_digest_is_of_its_weights_is_refused(content):
+    job = parse_job(JOB)
+    with pytest.raises(JobError, match=r"^s\.zarr: features\.expression\.content: "):
+        with_content_of(job, {"expression": {"content": content}}, "s.zarr")
+    settings = with_content_of(job, {"expression": {"content": "a" * 64}}, "s.zarr")
+    assert settings.features["expression"].settings.content == "a" * 64
+    assert with_content_of(job, {"expression": None}, "s.zarr") == job
 
 
 def test_one_frame_is_the_one_in_the_middle_and_maps_shrink_with_pictures():
