@@ -21,6 +21,7 @@ from emodask.cluster import Tasks, current_client, killed_its_workers
 from emodask.errors import SourceError
 from emodask.isolation import CLIP_MEMORY, CLIP_TIMEOUT
 from emodask.job import Job, digest, load_job
+from emodask.job_detectors import check_detectors
 from emodask.job_weights import Weights, read_weights
 from emodask.ledger import Ledger
 from emodask.ledger import Progress as Progress
@@ -183,11 +184,12 @@ def extract(
 
     Raises
     ------
-    SourceError, JobError, StoreError
-        Before any work starts; JobError also if batches need more memory than a worker has.
+    SourceError, JobError, StoreError, UsageError
+        Before any work starts; JobError also if batches need more memory than a worker has,
+        UsageError if the detector of a job's faces cannot be loaded.
     ClusterError
-        If a worker has not enough memory for batches of one clip, or the scheduler goes away; what
-        was committed is kept.
+        If a worker has not enough memory for batches of one clip or lacks the detector, or the
+        scheduler goes away; what was committed is kept.
     """
     began = time.monotonic()
     job = load_job(job)
@@ -231,6 +233,7 @@ def extract_clips(
     plan = None if there else _plan(job, address, clips, workers, len(clips))
     if plan:
         refuse(plan, workers)
+        check_detectors(job, client)
     group = prepare(address, job, clips, () if there else identical_clips(job, clips))
     status = read_status(group)
     has_media = [not missing_of(job, clip) for clip in clips] if retry_failed else ()
@@ -243,6 +246,7 @@ def extract_clips(
             some = [clips[row] for row in rows[:: 1 + len(rows) // LOOKED_AT].tolist()]
             plan = _plan(job, address, some, workers, len(clips))
             refuse(plan, workers, there)
+            check_detectors(job, client)
         if on_plan:
             on_plan(plan, workers)
     work = partial(

@@ -8,7 +8,7 @@ from typing import Any
 
 from emodask.errors import ClusterError, EmodaskError, JobError, UsageError
 from emodask.features.network.settings import WeightedSettings
-from emodask.job import Job
+from emodask.job import Job, parse_job
 from emodask.networks.cache import know, part_path, plain_path
 from emodask.networks.weights import obtain
 from emodask.sources.location import Location, StorageOptions
@@ -88,16 +88,31 @@ def with_places_of(job: Job, other: Job) -> Job:
     )
 
 
-def with_content_of(job: Job, stored: Mapping[str, Any]) -> Job:
-    """A job that has not read its weights, with those that a store's features are of."""
-    return _with(
-        job,
-        {
-            name: {key: str(stored.get(name, {}).get(key, "")) for key in settings.FILLED}
-            for name, settings in weighted(job).items()
-            if not settings.content
-        },
-    )
+def with_content_of(job: Job, stored: Mapping[str, Any], where: str) -> Job:
+    """A job that has not read its weights, with those that a store's features are of.
+
+    Parameters
+    ----------
+    job : Job
+    stored : mapping
+        Settings of the store's features, as they were written out.
+    where : str
+        What messages call the store.
+
+    Raises
+    ------
+    JobError
+        If what the store says of them cannot be meant.
+    """
+    unread = [name for name, settings in weighted(job).items() if not settings.content]
+    if not unread:
+        return job
+    written = job.settings()
+    for name in unread:
+        there: Any = stored.get(name)
+        keys = weighted(job)[name].FILLED if isinstance(there, Mapping) else ()
+        written["features"][name] |= {key: there[key] for key in keys if key in there}
+    return with_places_of(parse_job(written, where), job)
 
 
 def parts_here(job: Job) -> dict[str, str]:

@@ -74,7 +74,7 @@ def as_extracted(job: Job, address: StoreAddress) -> Job:
     if not (job.tables or weighted(job)):
         return job
     stored = attributes(open_group(address))["job"].get("features", {})
-    job = with_content_of(job, stored)
+    job = with_content_of(job, stored, str(address))
     if not job.tables:
         return job
     settings = job.settings()

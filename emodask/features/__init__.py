@@ -86,8 +86,8 @@ class Family:
         Whether the array is too large to hold of all clips at once, as pictures are. Networks read
         it batch by batch as it is stored; nothing else can read it, and nothing reduces it.
     prepare : callable, optional
-        ``prepare(settings)`` loads what ``compute`` needs, such as the weights of a network, once
-        in each process that computes, before its memory is limited.
+        ``prepare(settings)`` loads what ``compute`` needs, such as the weights of a network or a
+        detector of faces, once in each process that computes, before its memory is limited.
     resident : callable, optional
         ``resident(settings)`` gives the bytes that a process holds on to after ``prepare``.
     """

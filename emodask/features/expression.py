@@ -99,6 +99,7 @@ def _memory(settings: Settings, count: int) -> int:
 
 
 def _prepare(settings: Settings) -> None:
+    settings.load_detector()
     base = _BASES[settings.base]
     module = frozen(base.build, base.layout, settings.content)
     # What PyTorch sets up with its first convolution is there then.

@@ -232,4 +232,5 @@ FAMILY = Family(
     compute=_compute,
     memory=_memory,
     coords=lambda settings: {"angle": ("azimuth", "polar")},
+    prepare=lambda settings: settings.load_detector(),
 )

@@ -78,4 +78,5 @@ FAMILY = Family(
         settings.frames, settings.height, settings.width
     ),
     streamed=True,
+    prepare=lambda settings: settings.load_detector(),
 )

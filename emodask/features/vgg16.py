@@ -80,6 +80,7 @@ def _memory(settings: Settings, count: int) -> int:
 
 
 def _prepare(settings: Settings) -> None:
+    settings.load_detector()
     frozen(base, LAYOUT, settings.content)(_nothing())
 
 

@@ -53,7 +53,7 @@ def gray_frames(
         Frames of the result; None keeps those that were decoded.
     every : int, optional
         Choose ``frames`` frames as they are (:func:`emodask.media.choosing.chosen`) in place of
-        interpolating.
+        interpolating: a video of a single frame has it as often as is asked for.
     fit : bool
         Keep the video's proportions, its edges going on where it does not fill the result.
     gray : {"rgb", "luma"}
@@ -70,9 +70,9 @@ def gray_frames(
     Raises
     ------
     MediaError
-        If there is no video stream, fewer than two frames decode, decoding breaks off, a frame is
-        damaged, or a limit of :mod:`emodask.media.limits` is passed; TooLongError if it is too
-        long.
+        If there is no video stream, no frame decodes, or a single one where none are chosen,
+        decoding breaks off, a frame is damaged, or a limit of :mod:`emodask.media.limits` is
+        passed; TooLongError if it is too long.
 
     Notes
     -----
@@ -102,11 +102,11 @@ def gray_frames(
         else:
             held.clear()
     if every and frames is not None:
-        _check_motion(count)
+        _check_count(count, every)
         return _gray(np.stack([held[i // every] for i in chosen(count, frames, every)]), gray)
     if count <= room or frames is None:
         return gray_of(held, frames, gray, every)
-    _check_motion(count)
+    _check_count(count, every)
     if every is None:
         needed = {i for b, f in places(count, frames) for i in (b, b + 1) if i == b or f}
     else:
@@ -146,18 +146,21 @@ def gray_of(
     Raises
     ------
     MediaError
-        If there are fewer than two frames.
+        If there is no frame, or a single one where none are chosen.
     """
     count = len(planes)
-    _check_motion(count)
+    _check_count(count, every)
     if every is not None and frames is not None:
         return _gray(np.stack([planes[i] for i in chosen(count, frames, every)]), gray)
     whole = frames is None or frames == count
     return _gray(np.stack(planes) if whole else interpolated(planes, count, frames or 0), gray)
 
 
-def _check_motion(count: int) -> None:
-    if count < MIN_FRAMES:
+def _check_count(count: int, every: int | None) -> None:
+    """Refuse too few frames; those that are chosen as they are need not move."""
+    if not count:
+        raise MediaError("no video frame decoded")
+    if count < MIN_FRAMES and every is None:
         raise MediaError(
             f"{count} video frame(s) decoded; at least {MIN_FRAMES} are needed to see motion"
         )

@@ -23,6 +23,8 @@ _NEAR = 1e-6
 """Seconds by which times that are the same may differ."""
 _TAIL = 0.1
 """Seconds at the end that are worth no window of their own."""
+_STILL = 0.04
+"""Seconds that a video of a single frame is taken to be shown for: nothing says how long."""
 _SLACK = 1.0
 """Seconds kept beyond the length of a window: the last one ends where the recording does."""
 
@@ -142,6 +144,8 @@ class _Video(_Track):
                 raise MediaError("no video frame decoded")
             if len(self._held) > 1:  # the last frame is shown for as long as the one before it
                 self.until += self._held[-1][0] - self._held[-2][0]
+            elif self._count == 1:
+                self.until += _STILL
             return
         self.until = found[0]
         if self._every and self._count % self._every == 0:

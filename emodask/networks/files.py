@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,10 @@ HEAD = 4096
 _MAX_HEADER = 100 << 20
 _MAX_TENSORS = 100_000
 _WANTED = "expected safetensors, or a PyTorch file (.pth, .pt) of a state dict"
+_AGAIN = (
+    "fetch it again, and compare its SHA-256 with its maker's: checksum, beside weights in a job, "
+    "does so"
+)
 
 
 def kind_of(head: bytes, where: str) -> str:
@@ -56,8 +61,13 @@ def kind_of(head: bytes, where: str) -> str:
         )
     elif start.startswith(b"version https://git-lfs"):
         found = "a pointer of Git LFS in place of the file: fetch it with git lfs pull"
-    elif len(head) > 9 and head[8:9] == b"{" and 2 <= _header_size(head) <= _MAX_HEADER:
-        return "safetensors"
+    elif len(head) > 9 and head[8:9] == b"{":
+        if 2 <= _header_size(head) <= _MAX_HEADER:
+            return "safetensors"
+        found = (
+            f"no file of weights, or a damaged one: the header of safetensors would have "
+            f"{_header_size(head)} bytes, and at most {_MAX_HEADER} are read"
+        )
     elif head.startswith((b"PK\x03\x04", b"PK")) or (head[:1] == b"\x80" and head[1:2] <= b"\x05"):
         return "torch"
     raise SourceError(f"{where}: {found or 'no file of weights'}; {_WANTED}")
@@ -142,16 +152,25 @@ def _check_safetensors(path: Path, head: bytes, where: str) -> None:
     size = path.stat().st_size
     if 8 + length > size:
         raise SourceError(
-            f"{where}: truncated: {size} bytes, and its header alone has {8 + length}"
+            f"{where}: truncated: {size} bytes, and its header alone has {8 + length}; {_AGAIN}"
         )
     with path.open("rb") as file:
         file.seek(8)
-        header = json.loads(file.read(length))
-    ends = [about["data_offsets"][1] for name, about in header.items() if name != "__metadata__"]
+        text = file.read(length)
+    try:
+        header = json.loads(text)
+        places = [header[name]["data_offsets"] for name in header if name != "__metadata__"]
+        ends = [int(end) for _, end in places]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        raise SourceError(
+            f"{where}: damaged: its header is no list of tensors, as safetensors has; {_AGAIN}"
+        ) from None
     needed = 8 + length + max(ends, default=0)
     if len(ends) > _MAX_TENSORS or size != needed:
         what = "truncated" if size < needed else "damaged"
-        raise SourceError(f"{where}: {what}: {size} bytes, and its header declares {needed}")
+        raise SourceError(
+            f"{where}: {what}: {size} bytes, and its header declares {needed}; {_AGAIN}"
+        )
 
 
 def _torch_file(path: Path, where: str, limit: int) -> Mapping[str, Any]:
@@ -161,7 +180,10 @@ def _torch_file(path: Path, where: str, limit: int) -> Mapping[str, Any]:
     if not packed:
         with path.open("rb") as file:
             if file.read(2) == b"PK":
-                raise SourceError(f"{where}: truncated: the end of a PyTorch file is not there")
+                raise SourceError(
+                    f"{where}: truncated: {path.stat().st_size} bytes, and the end of a PyTorch "
+                    f"file is not there; {_AGAIN}"
+                )
     else:
         with zipfile.ZipFile(path) as members:
             entries = members.infolist()
@@ -177,12 +199,15 @@ def _torch_file(path: Path, where: str, limit: int) -> Mapping[str, Any]:
             warnings.simplefilter("ignore")  # of protocols of pickle that it may not know in full
             found = torch.load(path, map_location="cpu", weights_only=True, mmap=packed or None)
     except Exception as error:
-        if "weights_only" in str(error) or "Unsupported" in str(error):
+        if re.search("unsupported|weights_only", str(error), re.IGNORECASE):
             raise SourceError(
-                f"{where}: holds more than tensors ({_plain(error)}), and loading that could run "
-                "code: save the state dict alone, best as safetensors"
+                f"{where}: holds more than tensors ({_plain(error)}), or is damaged; loading that "
+                "could run code: save the state dict alone, best as safetensors"
             ) from clean_cause(error)
-        raise
+        raise SourceError(
+            f"{where}: truncated or damaged: {path.stat().st_size} bytes, which PyTorch cannot "
+            f"read to their end ({_plain(error)}); {_AGAIN}"
+        ) from clean_cause(error)
     return _state_dict(found, where)
 
 
@@ -200,8 +225,19 @@ def _state_dict(found: Any, where: str) -> Mapping[str, Any]:
 
 def _plain(error: Exception) -> str:
     """What a library says in a line, without PyTorch's advice to turn its checks off."""
-    _, found, tail = str(error).partition("WeightsUnpickler error:")
-    text = tail if found else reason(error)
-    for advice in ("Please file an issue", "Please use", "In PyTorch 2", "This file can still"):
+    text = reason(error)
+    for start in ("WeightsUnpickler error:", "Trying to load"):
+        _, found, tail = str(error).partition(start)
+        if found:
+            text = tail
+            break
+    for advice in (
+        "Please file an issue",
+        "Please use",
+        "In PyTorch 2",
+        "This file can still",
+        "Check the documentation",
+        "The file might be corrupted",
+    ):
         text = text.partition(advice)[0]
     return printable(" ".join(text.split()))[:160].rstrip(" .:")

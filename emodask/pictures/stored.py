@@ -16,6 +16,7 @@ from emodask.errors import EmodaskError, UsageError
 from emodask.features import family
 from emodask.features.audio.descriptors import CURVES
 from emodask.job import Job, parse_job
+from emodask.job_weights import weighted
 from emodask.models.system import without_variants
 from emodask.pictures.curve_figures import VARIANT
 from emodask.store import (
@@ -69,7 +70,7 @@ class StoredFeatures:
         All rows.
     face, spline, voice : str
         Name of the first HOG3D feature, of the first spline feature, and of the feature whose sound
-        is drawn; empty if there is none.
+        is drawn, one that a network computes if there is no other; empty if there is none.
     """
 
     address: StoreAddress
@@ -104,12 +105,15 @@ class StoredFeatures:
         )
         kinds = {name: feature.kind for name, feature in job.features.items()}
 
-        def first(*wanted: str) -> str:
-            return next((name for name, kind in kinds.items() if kind in wanted), "")
+        def first(wanted: str) -> str:
+            return next((name for name, kind in kinds.items() if kind == wanted), "")
 
-        sounds = [kind for kind in kinds.values() if family(kind).modality == "audio"]
+        sounds = [name for name, kind in kinds.items() if family(kind).modality == "audio"]
+        # Those of networks last: whether media are theirs cannot be told without the weights.
+        sounds.sort(key=lambda name: name in weighted(job))
         spline = first("spline")
-        return cls(address, group, job, clips, first("hog3d"), spline, spline or first(*sounds))
+        voice = spline or next(iter(sounds), "")
+        return cls(address, group, job, clips, first("hog3d"), spline, voice)
 
     def named(self, names: Sequence[str]) -> list[StoredClip]:
         """Clips by name; the name of one of their files does as well.

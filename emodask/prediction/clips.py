@@ -14,6 +14,8 @@ from emodask.clip_features import features_of_bytes, table_feature
 from emodask.clip_tables import Tables, with_rows
 from emodask.emotions import emotion_name
 from emodask.errors import BundleError, EmodaskError, TooLongError, UsageError
+from emodask.job import Job
+from emodask.job_detectors import check_detectors
 from emodask.models.bundle import Bundle, load_bundle
 from emodask.models.fitted import Matrices
 from emodask.models.system import reduce, without_variants
@@ -114,8 +116,10 @@ def predict(
     Raises
     ------
     BundleError, SourceError, UsageError
+        UsageError also if the detector of the faces that the bundle sees cannot be loaded.
     """
     loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle, storage_options)
+    check_detectors(used(loaded))
     given = [media] if isinstance(media, str | Path) else list(media)
     rows = _tables(loaded, tables or {}, storage_options)
     if given:
@@ -178,6 +182,12 @@ def media_of(bundle: Bundle, clip: Clip) -> dict[Modality, MediaFile]:
     return found
 
 
+def used(bundle: Bundle) -> Job:
+    """The job of a bundle with the features that its model reads, and no others."""
+    features = {name: bundle.job.features[name] for name in bundle.model.features}
+    return without_variants(bundle.job.model_copy(update={"features": features}))
+
+
 def _reduced(bundle: Bundle, clip: Clip) -> Matrices:
     """What the model reads of one clip, one row each.
 
@@ -187,13 +197,12 @@ def _reduced(bundle: Bundle, clip: Clip) -> Matrices:
         If the clip lacks what the bundle needs, or cannot be read.
     """
     features: dict[str, Any] = {}
-    used = {name: bundle.job.features[name] for name in bundle.model.features}
-    job = without_variants(bundle.job.model_copy(update={"features": used}))
+    job = used(bundle)
     for modality, media in media_of(bundle, clip).items():
         found, _ = features_of_bytes(job, clip.clip_id, modality, media.read())
         features.update(found)
     for name, row in clip.tables:
-        if name not in used:
+        if name not in job.features:
             continue
         features[name] = table_feature(bundle.job, clip.clip_id, name, row)
     absent = [name for name in bundle.tables if name not in features]

@@ -14,10 +14,11 @@ from emodask.clip_features import features_of_window
 from emodask.errors import EmodaskError, FeatureError, MediaError, UsageError
 from emodask.features import family
 from emodask.job import Job
+from emodask.job_detectors import check_detectors
 from emodask.models.bundle import Bundle, load_bundle
-from emodask.models.system import reduce, without_variants
+from emodask.models.system import reduce
 from emodask.models.trust import trust
-from emodask.prediction.clips import files_of, media_of, named
+from emodask.prediction.clips import files_of, media_of, named, used
 from emodask.prediction.gathering import gather_clips
 from emodask.prediction.recording import Step, Timeline
 from emodask.prediction.steps import Every, parse_step
@@ -85,6 +86,7 @@ def predict_timeline(
     loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle, storage_options)
     every = parse_step(step)
     _check(loaded, window, every)
+    check_detectors(used(loaded))
     given = [media] if isinstance(media, str | Path) else list(media)
     clips = gather_clips([str(item) for item in given], storage_options)
     tell = on_progress or (lambda clip, seconds: None)
@@ -150,7 +152,7 @@ def _judged(bundle: Bundle, clip: Clip, window: float, every: Every) -> Iterator
     from emodask.media.video import Picture
     from emodask.media.windows import windows
 
-    job = _used(bundle)
+    job = used(bundle)
     pictures = list(
         dict.fromkeys(
             Picture(**{key: settings[key] for key in Picture._fields if key in settings})
@@ -175,12 +177,6 @@ def _judged(bundle: Bundle, clip: Clip, window: float, every: Every) -> Iterator
         yield from _said(bundle, waiting)  # what came before the damage
         raise
     yield from _said(bundle, waiting)
-
-
-def _used(bundle: Bundle) -> Job:
-    """The job of a bundle with the features that its model reads, and no others."""
-    used = {name: bundle.job.features[name] for name in bundle.model.features}
-    return without_variants(bundle.job.model_copy(update={"features": used}))
 
 
 def _opened(media: MediaFile) -> bytes | Path:

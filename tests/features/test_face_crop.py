@@ -9,9 +9,13 @@ import pytest
 
 import emodask
 from emodask.clip_features import decoded_media, features_of_bytes, features_of_window
-from emodask.errors import JobError
+from emodask.cluster import connect
+from emodask.errors import ClusterError, JobError, UsageError
 from emodask.features import family
+from emodask.features.faces import cropping
+from emodask.features.faces.detectors import detector
 from emodask.features.hog3d import Settings, hog3d, seen
+from emodask.isolation import Decoder
 from emodask.job import Job, digest, load_job, parse_job
 from emodask.media import gray_frames
 from emodask.media.video import Picture
@@ -33,8 +37,8 @@ FACE = {
 HOG3D = {**FACE, "frames": 10, "cell": [5, 6, 5], "bins": 4}
 
 
-def job(**features: object) -> Job:
-    model = {"kind": "dense-head", "features": [next(iter(features))]}
+def job(kind: str = "dense-head", **features: object) -> Job:
+    model = {"kind": kind, "features": [next(iter(features))]}
     return parse_job({"name": "faces", "features": features, "models": {"none": model}})
 
 
@@ -101,6 +105,71 @@ def test_a_clip_without_a_face_fails_alone_and_says_why(video, tmp_path):
     ((clip, reason),) = summary.failures
     assert clip == "01-05-01-01-01-01"
     assert "02-01-05-01-01-01-01.mp4: computing: no face found in any of 10 frames" in reason
+
+
+@pytest.fixture
+def blazeface_absent(tmp_path, monkeypatch):
+    """The variable names a file that is not there."""
+    monkeypatch.setenv("EMODASK_BLAZEFACE", str(tmp_path / "absent.tflite"))
+
+
+@pytest.fixture
+def people(video, tmp_path):
+    """Clips of two people and two emotions."""
+    media = tmp_path / "media"
+    media.mkdir()
+    for emotion in ("01", "05"):
+        for actor in ("01", "02"):
+            (media / f"02-01-{emotion}-01-01-01-{actor}.mp4").write_bytes(video)
+    return str(media)
+
+
+BLAZEFACE = {**HOG3D, "detector": "blazeface"}
+MISSING = r"job faces, feature hog3d: EMODASK_BLAZEFACE: absent\.tflite cannot be read"
+
+
+@pytest.mark.usefixtures("blazeface_absent")
+def test_a_detector_that_is_not_there_is_found_before_the_start(people, tmp_path):
+    store = tmp_path / "s.zarr"
+    wanted = job(hog3d=BLAZEFACE)
+    with pytest.raises(UsageError, match=MISSING):
+        emodask.extract(wanted, people, store)
+    assert not store.exists()
+    with connect("local", workers=1) as client:
+        with pytest.raises(ClusterError, match=f"^worker .*: {MISSING}"):
+            emodask.extract(wanted, people, store, client)
+        assert not store.exists()
+    prepare(StoreAddress.of(store), wanted, emodask.scan(people).clips)  # begun elsewhere
+    with pytest.raises(UsageError, match=MISSING):
+        emodask.extract(wanted, people, store)
+
+
+@pytest.mark.usefixtures("blazeface_absent")
+@pytest.mark.parametrize("kind", ["hog3d", "pictures"])
+def test_a_decoder_without_its_detector_does_not_start_and_says_why(video, kind):
+    wanted = job(**{kind: {"crop": "face", "detector": "blazeface"}})
+    decoder = Decoder(wanted)
+    try:
+        with pytest.raises(ClusterError, match=r"^no decoder process can be.*absent\.tflite"):
+            decoder.for_clip()(wanted, "c", "video", video, {})
+    finally:
+        decoder.close()
+
+
+@pytest.mark.usefixtures("blazeface_absent")
+@pytest.mark.parametrize("ask", [emodask.predict, emodask.predict_timeline])
+def test_a_bundle_without_its_detector_predicts_nothing_and_says_why(
+    people, tmp_path, monkeypatch, ask
+):
+    store, bundle = tmp_path / "s.zarr", tmp_path / "b"
+    wanted = job("logistic", hog3d=BLAZEFACE)
+    with monkeypatch.context() as patched:
+        patched.setattr(cropping, "detector", lambda name: detector("haar"))
+        emodask.extract(wanted, people, store)
+        emodask.fit(wanted, store, bundle)
+        assert all(one.error == "" for one in ask(bundle, people))
+    with pytest.raises(UsageError, match=MISSING):
+        ask(bundle, people)
 
 
 def test_faces_upright_in_a_telephone_s_video_are_found_as_those_in_a_wide_one(video):

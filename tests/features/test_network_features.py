@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from emodask.features.network.frozen import frozen
 from emodask.fitting import fit
 from emodask.isolation import Decoder
 from emodask.job import Job, load_job, parse_job
-from emodask.job_weights import parts_here, read_weights
+from emodask.job_weights import parts_here, read_weights, with_content_of
 from emodask.memory import ClipShape, plan_memory
 from emodask.memory.limits import _LAZY
 from emodask.models.bundle import load_bundle
@@ -119,7 +120,9 @@ def test_what_is_stored_is_what_the_network_gives_of_the_chosen_frames(tmp_path,
         "clip",
         *("expression_frame", "expression_channel", "expression_y", "expression_x"),
     )
-    frames = media.gray_frames(mp4(moving_bars(seed=0)), height=48, width=48, frames=2, every=0)
+    with zipfile.ZipFile(clips) as archive:  # encoded again, it would be of other bytes
+        film = archive.read(f"Actor/02-{CLIPS[0]}.mp4")
+    frames = media.gray_frames(film, height=48, width=48, frames=2, every=0)
     module = expression.base()
     module.load_state_dict(
         {name: torch.from_numpy(v) for name, v in random_part(expression.LAYOUT).items()}
@@ -336,6 +339,16 @@ def test_a_clip_whose_maps_have_no_room_says_how_much_there_was(tmp_path):
         decoder.close()
 
 
+@pytest.mark.parametrize("content", ["../../../etc/passwd", "a" * 65, 7])
+def test_a_store_that_says_what_no_digest_is_of_its_weights_is_refused(content):
+    job = parse_job(JOB)
+    with pytest.raises(JobError, match=r"^s\.zarr: features\.expression\.content: "):
+        with_content_of(job, {"expression": {"content": content}}, "s.zarr")
+    settings = with_content_of(job, {"expression": {"content": "a" * 64}}, "s.zarr")
+    assert settings.features["expression"].settings.content == "a" * 64
+    assert with_content_of(job, {"expression": None}, "s.zarr") == job
+
+
 def test_one_frame_is_the_one_in_the_middle_and_maps_shrink_with_pictures():
     job = parse_job({**JOB, "features": {"vgg16": {"height": 128, "width": 227, "frames": 120}}})
     feature = job.features["vgg16"]
@@ -355,6 +368,14 @@ def test_a_video_without_a_face_costs_its_row_where_faces_are_cropped(tmp_path, 
     summary, _ = extracted(tmp_path, clips, weights, settings)
     assert (summary.done, summary.failed) == (0, 9)
     assert "no face" in summary.failures[0][1]
+
+
+def test_a_video_of_one_frame_is_seen_by_networks_of_frames(tmp_path, weights):
+    media = zip_of(tmp_path / "one.zip", {f"Actor/02-{CLIPS[0]}.mp4": mp4(moving_bars(1))})
+    summary, store = extracted(tmp_path, str(media), weights)
+    assert (summary.done, summary.failures) == (1, ())
+    one, other = open_store(store).expression.values[0]
+    np.testing.assert_array_equal(one, other)
 
 
 def test_commands_take_weights_and_refuse_bad_ones_with_exit_code_2(tmp_path, clips, weights):

@@ -14,6 +14,8 @@ from emodask.job import Job, parse_job
 from emodask.media import gray_frames
 from emodask.media.choosing import chosen
 from emodask.media.limits import MAX_HELD
+from emodask.media.video import Picture
+from emodask.media.windows import windows
 from emodask.sources.catalogue import Clip
 from emodask.store import Row, Status, StoreAddress, prepare, verify, write_batch
 from tests.media_files import moving_bars, mp4
@@ -94,6 +96,36 @@ def test_a_clip_without_pictures_is_told_by_its_status_and_found_sound(tmp_path)
     assert verify(address).damage == ()
     assert not emodask.open(address, status=None).pictures.values[1].any()
     assert (emodask.open(address).pictures.values == 255).all()
+
+
+@pytest.mark.parametrize(("frames", "every"), [(1, 0), (4, 0), (3, 20)])
+@pytest.mark.parametrize("gray", ["rgb", "luma"])
+def test_a_video_of_one_frame_is_that_picture_as_often_as_is_asked_for(frames, every, gray):
+    film = moving_bars(12)
+    alone = mp4(film[:1])
+    chosen_of = {"height": 36, "width": 64, "gray": gray, "frames": frames, "every": every}
+    found = gray_frames(alone, **chosen_of)
+    assert found.shape == (frames, 36, 64)
+    assert (found == found[0]).all()
+    first = gray_frames(mp4(film), **{**chosen_of, "frames": 1, "every": 1})[0]
+    assert np.abs(found[0].astype(float) - first).mean() < 3  # both are encoded with losses
+    (window,) = windows({"video": alone}, [Picture(36, 64, gray)], 3.0, 0.5)
+    assert 0 < window.stop < 0.1  # a share of time that is not 0
+    np.testing.assert_array_equal(window.gray_frames(**chosen_of), found)
+
+
+def test_a_clip_of_one_frame_costs_its_row_only_where_motion_is_seen(tmp_path):
+    media = tmp_path / "media"
+    media.mkdir()
+    (media / "02-01-01-01-01-01-01.mp4").write_bytes(mp4(moving_bars(1)))
+    summary = emodask.extract(job(frames=3, every=0), str(media), tmp_path / "pictures.zarr")
+    assert (summary.done, summary.failures) == (1, ())
+    size = {"height": 36, "width": 64, "frames": 10}
+    model = {"none": {"kind": "mlp"}}
+    moving = parse_job({"name": "moving", "features": {"hog3d": size}, "models": model})
+    summary = emodask.extract(moving, str(media), tmp_path / "hog3d.zarr")
+    assert (summary.done, summary.failed) == (0, 1)
+    assert "1 video frame(s) decoded; at least 2 are needed to see motion" in summary.failures[0][1]
 
 
 def test_what_is_no_gray_level_is_refused_and_not_wrapped():

