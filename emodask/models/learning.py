@@ -26,6 +26,7 @@ from emodask.models.fitted import (
 )
 from emodask.models.fusion import LEARNT, learn_weights
 from emodask.models.inner_folds import inner_folds
+from emodask.models.remembering import remembering
 from emodask.models.search import Parameters, best_parameters
 from emodask.models.system import model_features, reduced_dims
 from emodask.models.temperature import Temperature, learn_temperature
@@ -54,7 +55,8 @@ def fit_model(
     model : str
         A key of ``job.models``.
     matrices : mapping of str to ndarray, shape (n, p) or (n, 1 + variants, p)
-        Models that do not train on variants take the first of each clip.
+        Models that do not train on variants take the first of each clip. Those that are
+        ``Remembering`` keep the embeddings of networks for the next model of the same rows.
     labels : sequence of int, shape (n,)
         Emotion codes.
     actors : sequence of int, shape (n,)
@@ -73,6 +75,7 @@ def fit_model(
         inner folds need more actors.
     """
     fitted, searched = {} if fitted is None else fitted, searched or {}
+    matrices = remembering(matrices)
     if model in fitted:
         return fitted[model]
     codes, people = np.asarray(labels, np.int16), np.asarray(actors)
@@ -329,8 +332,9 @@ def _said_of_strangers(
     members = job.models[model].members
     said = np.zeros((len(members), len(labels), len(job.data.emotion_codes)))
     for number, (train, held_out) in enumerate(inner_folds(actors, model)):
-        known = {name: matrix[train] for name, matrix in matrices.items()}
-        unknown = originals({name: matrix[held_out] for name, matrix in matrices.items()})
+        known = remembering({name: matrix[train] for name, matrix in matrices.items()})
+        others = {name: matrix[held_out] for name, matrix in matrices.items()}
+        unknown = remembering(originals(others))
         shared: dict[str, Fitted] = {}
         for place, member in enumerate(members):
             found = fit_model(
