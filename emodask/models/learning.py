@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emodask.emotions import emotion_name
-from emodask.errors import EvaluationError
+from emodask.errors import EvaluationError, JobError, UsageError
 from emodask.job import Job
 from emodask.models.augmenting import joined_variants, originals
 from emodask.models.checking import FUSION
@@ -73,6 +73,8 @@ def fit_model(
     EvaluationError
         If there are fewer than two emotions to tell apart, the classifier cannot be fitted, or
         inner folds need more actors.
+    JobError
+        If a network names a device that is not where it is fitted.
     """
     fitted, searched = {} if fitted is None else fitted, searched or {}
     matrices = remembering(matrices)
@@ -179,6 +181,8 @@ def _fit(
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:
             estimator.fit(X, labels, *groups)
+        except UsageError as error:  # a device that is not there says nothing of the clips
+            raise JobError(f"model {model}: {error}") from error
         except (ValueError, NotImplementedError) as error:
             raise EvaluationError(f"model {model}: {str(error).splitlines()[0]}") from error
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from emodask.errors import JobError
+from emodask.errors import JobError, UsageError
 from emodask.models.classifiers import CLASSIFIERS, is_network, make_classifier
 from emodask.models.system import reduced_dims
 from emodask.nearest import meant
@@ -64,6 +64,38 @@ def _check_on_embeddings(job: Job, name: str, where: str) -> None:
             f"{where}: models.{name}.embeddings: {model.kind}: {reads}, not numbers side by side, "
             "as what other networks learnt is"
         ) from error
+
+
+def check_devices(job: Job, names: Iterable[str]) -> None:
+    """Refuse devices that this machine does not have, of models that will be fitted on it.
+
+    Parameters
+    ----------
+    job : Job
+    names : iterable of str
+        Models; those that they read are looked at too.
+
+    Raises
+    ------
+    JobError
+    """
+    for name in names:
+        model = job.models[name]
+        check_devices(job, (*model.members, *model.embeddings))
+        if not is_network(model.kind):
+            continue
+        searched = model.search.samples() if model.search else ()
+        for parameters in (model.parameters, *searched):
+            device = str(parameters.get("device", "auto"))
+            if device == "auto" or device.startswith("cpu"):  # without PyTorch's slow import
+                continue
+            from emodask.networks.device import chosen_device
+
+            try:
+                chosen_device(device)
+            except UsageError as error:
+                where = f"job {job.name}: models.{name}.parameters.device"
+                raise JobError(f"{where}: {error}") from error
 
 
 def check_embeddings(name: str, models: Mapping[str, Model], place: str) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from distributed import Client
 
-from emodask import networks
-from emodask.errors import EvaluationError, JobError
+from emodask import networks, pipeline
+from emodask.cluster import connect, works_here
+from emodask.errors import EvaluationError, JobError, SourceError
 from emodask.evaluation.evaluate import evaluate
+from emodask.fitting import fit
 from emodask.job import parse_job
 from emodask.models.checking import check_installed
 from emodask.models.fitted_on_variants import FittedOnVariants
 from emodask.models.learning import fit_model
 from emodask.models.system import features_used, with_models
 from emodask.models.trials import searches_of
+from emodask.pipeline import run
 from tests.conftest import SMALL as SMALL_JOB
 from tests.models.networks.conftest import HEAD, TINY, job_of
 
@@ -149,9 +153,55 @@ def test_a_job_of_networks_says_what_to_install_before_any_work(monkeypatch, cli
 
 
 def test_a_device_that_is_not_there_is_named(clips):
-    job = job_of(head={**HEAD, "parameters": {**HEAD["parameters"], "device": "cuda:99"}})
-    with pytest.raises(Exception, match="no device 'cuda:99' here; PyTorch sees cpu"):
+    job = job_of(head=ELSEWHERE)
+    message = r"model head: no device 'cuda:99' here; PyTorch sees cpu.* \"auto\" takes a GPU"
+    with pytest.raises(JobError, match=message):
         fit_model(job, "head", *clips)
+    searched = {**HEAD, "parameters": {"epochs": 2}, "search": {"grid": {"device": ["cuda:99"]}}}
+    with pytest.raises(JobError, match="model head: no device 'cuda:99' here"):
+        fit_model(job_of(head=searched), "head", *clips)
+
+
+ELSEWHERE = {**HEAD, "parameters": {**HEAD["parameters"], "device": "cuda:99"}}
+REFUSED = r"^job small: models\.voice\.parameters\.device: no device 'cuda:99' here; .*\"auto\""
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        {"voice": ELSEWHERE},
+        {"plain": {"kind": "svc"}, "voice": ELSEWHERE},
+        {"late": {"kind": "lda", "embeddings": ["voice"]}, "voice": ELSEWHERE},
+        {"voice": {**HEAD, "parameters": {}, "search": {"grid": {"device": ["cpu", "cuda:99"]}}}},
+    ],
+)
+def test_a_device_that_this_machine_lacks_is_refused_before_any_work(models, small_store, tmp_path):
+    job = job_of(**models)
+    nowhere = str(tmp_path / "nowhere.zip")
+    with pytest.raises(JobError, match=REFUSED):
+        run(job, nowhere, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(JobError, match=REFUSED):
+        evaluate(job, small_store, tmp_path / "report")
+    with pytest.raises(JobError, match=REFUSED):
+        fit(job, small_store, tmp_path / "bundle", model=list(models)[-1])
+
+
+def test_devices_of_other_machines_are_not_judged_here(tmp_path, monkeypatch):
+    nowhere = str(tmp_path / "nowhere.zip")
+    monkeypatch.setattr(pipeline, "works_here", lambda client: False)
+    with pytest.raises(SourceError, match="nowhere"):
+        run(job_of(plain={"kind": "svc"}, voice=ELSEWHERE), nowhere, tmp_path / "out")
+    with pytest.raises(JobError, match=REFUSED):  # the bundle's model is fitted here
+        run(job_of(voice=ELSEWHERE, plain={"kind": "svc"}), nowhere, tmp_path / "out")
+
+
+def test_workers_that_were_started_here_are_on_this_machine():
+    assert works_here(None)
+    with connect("local", workers=1) as client:
+        assert works_here(client)
+        with Client(client.scheduler.address, set_as_default=False) as joined:
+            assert not works_here(joined)
 
 
 def test_training_that_fails_names_the_model(clips, monkeypatch):
