@@ -64,6 +64,33 @@ def _check_on_embeddings(job: Job, name: str, where: str) -> None:
             f"{where}: models.{name}.embeddings: {model.kind}: {reads}, not numbers side by side, "
             "as what other networks learnt is"
         ) from error
+    _check_held_out(job, name, where)
+
+
+def _check_held_out(job: Job, name: str, where: str) -> None:
+    """Refuse a network that would be stopped by people on whom a network below was trained.
+
+    Who is held out follows from the training side, ``validation`` and ``random_state`` alone: the
+    same people where both are equal.
+    """
+    model = job.models[name]
+    upper = make_classifier(model.kind, model.parameters, job.seed)
+    if not upper.validation:  # nobody stops it
+        return
+    for other in model.embeddings:
+        lower = job.models[other]
+        below = make_classifier(lower.kind, lower.parameters, job.seed)
+        samples = list(lower.search.samples()) if lower.search else []
+        for key in ("validation", "random_state"):
+            wanted = getattr(upper, key)
+            tried = [sample[key] for sample in samples if key in sample] or [getattr(below, key)]
+            if any(value != wanted for value in tried):
+                found = " or ".join(str(value) for value in tried)
+                raise JobError(
+                    f"{where}: models.{name}.parameters: {key} is {wanted}, but {found} of "
+                    f"{other}, whose embeddings it reads: {name} would be stopped by people on "
+                    f"whom {other} was trained. Give both the same {key}, or {name} validation = 0"
+                )
 
 
 def check_devices(job: Job, names: Iterable[str]) -> None:
@@ -100,6 +127,9 @@ def check_devices(job: Job, names: Iterable[str]) -> None:
 
 def check_embeddings(name: str, models: Mapping[str, Model], place: str) -> None:
     """Refuse a model of embeddings that nothing gives, or that would read itself.
+
+    Whether a network holds out the same people as those that it reads, :func:`check_shapes` looks:
+    it knows the job.
 
     Parameters
     ----------

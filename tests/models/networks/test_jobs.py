@@ -21,6 +21,13 @@ from emodask.pipeline import run
 from tests.conftest import SMALL as SMALL_JOB
 from tests.models.networks.conftest import HEAD, TINY, job_of
 
+VOICE = {**HEAD, "features": ["spline"]}
+
+
+def with_parameters(**parameters):
+    """The network of the voice with some parameters more."""
+    return {**VOICE, "parameters": {**VOICE["parameters"], **parameters}}
+
 
 def test_a_network_reads_its_features_side_by_side_in_their_reduced_shapes(clips):
     fitted = fit_model(job_of(both=HEAD), "both", *clips)
@@ -131,6 +138,32 @@ def test_embeddings_are_learnt_on_the_same_training_part_inside_fusions_too(clip
     assert people == [6, 4, 5, 5, 5, 5]  # once for all rows, once for each of five inner folds
 
 
+def test_a_network_is_stopped_by_the_people_who_stop_those_that_it_reads(clips, monkeypatch):
+    from emodask.models.networks import training
+
+    held_out = []
+    real = training.held_apart
+
+    def spy(*given):
+        held_out.append(real(*given)[1])
+        return real(*given)
+
+    job = job_of(upper={**HEAD, "embeddings": ["voice"]}, voice={**VOICE, "scale": True})
+    monkeypatch.setattr(training, "held_apart", spy)
+    fit_model(job, "upper", *clips)
+    voice, upper = held_out
+    assert len(set(clips[2][voice].tolist())) == 1
+    assert np.array_equal(upper, voice)
+
+
+def test_networks_of_embeddings_that_hold_out_nobody_else_are_taken():
+    same = {**HEAD, "parameters": {**HEAD["parameters"], "random_state": 7}}  # the job's seed
+    nobody = {**HEAD, "parameters": {**HEAD["parameters"], "validation": 0}}
+    for reader in (same, nobody):
+        assert job_of(a={**reader, "embeddings": ["b"]}, b=VOICE).models["a"].embeddings == ("b",)
+    job_of(a={"kind": "svc", "embeddings": ["b"]}, b=with_parameters(validation=0))
+
+
 def test_models_that_read_others_keep_them_and_their_searches(clips):
     job = job_of(
         late={"kind": "lda", "embeddings": ["voice"]},
@@ -212,9 +245,6 @@ def test_training_that_fails_names_the_model(clips, monkeypatch):
         fit_model(job_of(head=HEAD), "head", *clips)
 
 
-VOICE = {**HEAD, "features": ["spline"]}
-
-
 @pytest.mark.parametrize(
     ("models", "message"),
     [
@@ -283,6 +313,26 @@ VOICE = {**HEAD, "features": ["spline"]}
                 "b": VOICE,
             },
             r"a\.search: a model of embeddings has none",
+        ),
+        (
+            {"a": {**HEAD, "embeddings": ["b"]}, "b": with_parameters(validation=0.3)},
+            r"models\.a\.parameters: validation is 0\.15, but 0\.3 of b, whose embeddings it "
+            r"reads: a would be stopped by people on whom b was trained\. .* or a validation = 0$",
+        ),
+        (
+            {"a": {**HEAD, "embeddings": ["b"]}, "b": with_parameters(validation=0)},
+            r"validation is 0\.15, but 0 of b",
+        ),
+        (
+            {"a": {**HEAD, "embeddings": ["b"]}, "b": with_parameters(random_state=8)},
+            r"random_state is 7, but 8 of b, .* Give both the same random_state",
+        ),
+        (
+            {
+                "a": {**HEAD, "embeddings": ["b"]},
+                "b": {**VOICE, "search": {"grid": {"validation": [0.15, 0.2]}}},
+            },
+            r"validation is 0\.15, but 0\.15 or 0\.2 of b",
         ),
         (
             {
