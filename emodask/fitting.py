@@ -27,6 +27,7 @@ from emodask.job_weights import Weights, read_weights
 from emodask.models.bundle import Bundle, save_bundle
 from emodask.models.checking import check_installed
 from emodask.models.learning import fit_model
+from emodask.models.networks.checking import check_devices
 from emodask.models.system import (
     augmented_features,
     fit_reducers,
@@ -94,6 +95,7 @@ def fit(
     if name not in job.models:
         raise JobError(f"job {job.name} has no model {name!r}; there are {', '.join(job.models)}")
     check_installed(job, [name])
+    check_devices(job, [name])
     address = StoreAddress.of(store, storage_options)
     emotions, job = named_emotions(job), as_extracted(job, address)
     job = read_weights(job, weights, storage_options)

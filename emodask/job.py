@@ -104,7 +104,27 @@ class Reduction(_Settings):
 
 
 class Model(_Settings):
-    """One classifier on some features or on what networks learnt, or a late fusion of models."""
+    """One classifier on some features or on what networks learnt, or a late fusion of models.
+
+    Attributes
+    ----------
+    kind : str
+    features : tuple of str
+        All of the job's by default, of a classifier without ``embeddings``.
+    embeddings : tuple of str
+        Networks of the job whose last hidden layers it reads, trained on the same training part. A
+        network that reads others and holds people out, to know when to stop, must hold out the
+        same: those ``validation`` and ``random_state`` choose, which must be equal. By others it
+        would be stopped too late, since what it reads knows them.
+    parameters : dict
+        The classifier's own.
+    scale, calibrate, augment : bool
+    search : Search, optional
+    members : tuple of str
+        Models that a fusion joins.
+    rule : str, optional
+        How it joins them.
+    """
 
     kind: str
     features: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emodask.clip_tables import Tables
+from emodask.cluster import current_client, works_here
 from emodask.errors import EvaluationError, UsageError
 from emodask.evaluation.clips import identities_of, require_meant
 from emodask.evaluation.evaluate import evaluate
@@ -20,6 +21,7 @@ from emodask.job import Job, load_job
 from emodask.job_weights import Weights, read_weights
 from emodask.memory import MemoryPlan, Workers
 from emodask.models.checking import check_installed
+from emodask.models.networks.checking import check_devices
 from emodask.models.system import with_models
 from emodask.run_record import RunRecorder, record_in
 from emodask.sources.catalogue import Clip
@@ -138,12 +140,15 @@ def run(
     Raises
     ------
     JobError, SourceError, StoreError
+        JobError also if a network names a device that is not where it will be fitted.
     ProtocolError
         If the job names a protocol that the clips of the sources do not allow, as JobError if it
         names an emotion that none of them shows; nothing has been computed then.
     """
     job = with_models(load_job(job), models)
     check_installed(job)
+    bundled = list(job.models)[:1]  # fitted in this process
+    check_devices(job, job.models if works_here(client or current_client()) else bundled)
     job = read_weights(job, weights, storage_options)
     layout = Layout(str(out).rstrip("/"))
     recorder = recorder or RunRecorder(layout.record, "run", job, sources, storage_options)

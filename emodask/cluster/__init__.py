@@ -1,6 +1,6 @@
 """The only place that makes a Dask client: clusters, thread pinning, tasks and their results."""
 
-from emodask.cluster.connection import connect, current_client
+from emodask.cluster.connection import connect, current_client, works_here
 from emodask.cluster.tasks import Tasks, killed_its_workers, run_bag
 from emodask.cluster.threads import pin_threads, single_threaded
 
@@ -12,4 +12,5 @@ __all__ = [
     "pin_threads",
     "run_bag",
     "single_threaded",
+    "works_here",
 ]

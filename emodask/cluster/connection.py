@@ -218,6 +218,15 @@ def _quieten() -> None:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
+def works_here(client: Client | None) -> bool:
+    """Whether tasks run on this machine alone: in this process, or in workers started here."""
+    if client is None:
+        return True
+    from distributed import LocalCluster
+
+    return isinstance(client.cluster, LocalCluster)
+
+
 def current_client() -> Client | None:
     """The client that the caller has made and that is still connected, if any."""
     try:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import emodask
-from emodask.cluster import current_client
+from emodask.cluster import current_client, works_here
 from emodask.command_line import command_line
 from emodask.emotions import emotion_name
 from emodask.errors import EvaluationError
@@ -46,6 +46,7 @@ from emodask.evaluation.timings import evaluation_times, extraction_times
 from emodask.evaluation.trained import trained
 from emodask.job import Job, digest, load_job
 from emodask.models.checking import check_installed
+from emodask.models.networks.checking import check_devices
 from emodask.models.system import emotion_columns, model_features, with_models
 from emodask.pictures.section import what_models_see
 from emodask.scrubbing import clean_cause
@@ -121,13 +122,17 @@ def evaluate(
     Raises
     ------
     JobError
-        If the job has no model of a name, or names an emotion that no clip of the store shows.
+        If the job has no model of a name, names an emotion that no clip of the store shows, or
+        names a device for a network that is not where it is fitted.
     StoreError, EvaluationError
         ProtocolError if the job names a protocol that no clips of the store would allow.
     """
     began = time.monotonic()
     job = with_models(load_job(job), models)
     check_installed(job)
+    client = client or current_client()
+    if works_here(client):
+        check_devices(job, job.models)
     address = StoreAddress.of(store, storage_options)
     named, job = job, as_extracted(job, address)
     clips = usable_clips(job, address)
@@ -152,7 +157,6 @@ def evaluate(
         for fold in chosen.folds
     ]
     reduced: list[ReducedFolds] = []
-    client = client or current_client()
     folds_began = time.monotonic()
     predictions, failed = run_folds(job, address, clips, tasks, client, on_progress, reduced.append)
     fold_seconds = time.monotonic() - folds_began

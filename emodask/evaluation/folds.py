@@ -21,6 +21,7 @@ from emodask.evaluation.sides import FittedFold, FoldTask, Sides, reduce_folds, 
 from emodask.job import Job
 from emodask.models.fitted import Fitted
 from emodask.models.learning import fit_model
+from emodask.models.remembering import remembering
 from emodask.models.system import (
     augmented_features,
     features_used,
@@ -295,20 +296,21 @@ def _predict_models(
     job: Job, sides: Sides, variant: str, searched: Searched | None
 ) -> list[Prediction]:
     task, fitted = sides.task, dict[str, Fitted]()
-    known, unseen = sides.training(variant), sides.testing(variant)
+    known, unseen = remembering(sides.training(variant)), remembering(sides.testing(variant))
     labels = training_labels(job, task, sides.train_actors, variant)
     predictions = []
     for name in job.models:
         began = time.perf_counter()
         model = fit_model(job, name, known, labels, sides.train_actors, fitted, searched)
+        predicted, probability = model.judge(unseen)
         predictions.append(
             Prediction(
                 task.protocol,
                 task.fold,
                 name + variant,
                 task.test,
-                model.predict(unseen),
-                model.predict_proba(unseen),
+                predicted,
+                probability,
                 getattr(model, "chosen", {}),  # a fusion's members have their own rows
                 time.perf_counter() - began,
                 getattr(model, "training", {}),

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emodask.models.fitted import Matrices
+from emodask.models.remembering import Remembering
 
 
 def originals(matrices: Matrices) -> Matrices:
@@ -21,7 +22,10 @@ def originals(matrices: Matrices) -> Matrices:
     >>> {name: matrix.shape for name, matrix in originals(arrays).items()}
     {'voice': (5, 2), 'face': (5, 4)}
     """
-    return {name: matrix[:, 0] if matrix.ndim == 3 else matrix for name, matrix in matrices.items()}
+    clips = {
+        name: matrix[:, 0] if matrix.ndim == 3 else matrix for name, matrix in matrices.items()
+    }
+    return matrices.of_same_clips(clips) if isinstance(matrices, Remembering) else clips
 
 
 def joined_variants(

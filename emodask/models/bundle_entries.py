@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -45,6 +46,7 @@ def described(model: Fitted, prefix: str = "") -> tuple[dict[str, Any], dict[str
         By name.
     """
     files: dict[str, bytes] = {}
+    names: dict[int, str] = {}
     alone = isinstance(model, FittedModel) and not model.embeddings
 
     def entry(part: Fitted) -> dict[str, Any]:
@@ -54,9 +56,11 @@ def described(model: Fitted, prefix: str = "") -> tuple[dict[str, Any], dict[str
             weights = None if part.weights is None else part.weights.tolist()
             fusion = {"rule": part.rule, "weights": weights, "members": members}
             return about | {"fusion": fusion, "temperature": None, "file": None}
-        suffix, data = _packed(part.estimator)
-        file = f"{prefix}classifier{'' if alone else f'-{len(files)}'}.{suffix}"
-        files[file] = data
+        file = names.get(id(part))  # of a network that another part reads too
+        if file is None:
+            suffix, data = _packed(part.estimator)
+            file = f"{prefix}classifier{'' if alone else f'-{len(files)}'}.{suffix}"
+            files[file], names[id(part)] = data, file
         is_network = isinstance(part.estimator, Network)
         return about | {
             "fusion": None,
@@ -70,8 +74,23 @@ def described(model: Fitted, prefix: str = "") -> tuple[dict[str, Any], dict[str
     return entry(model), files
 
 
-def restored(about: dict[str, Any], classes: Sequence[int], job: Job, place: Folder) -> Fitted:
+def restored(
+    about: dict[str, Any],
+    classes: Sequence[int],
+    job: Job,
+    place: Folder,
+    found: dict[str, FittedModel] | None = None,
+) -> Fitted:
     """The fitted model that :func:`described` gave.
+
+    Parameters
+    ----------
+    about : dict
+    classes : sequence of int
+    job : Job
+    place : Folder
+    found : dict, optional
+        Classifiers by what is said of them: those that two parts read are read once, and join it.
 
     Raises
     ------
@@ -79,11 +98,16 @@ def restored(about: dict[str, Any], classes: Sequence[int], job: Job, place: Fol
         If a part of it is not what it should be, or holds a foreign type.
     """
     fusion, features = about.get("fusion"), about["features"]
+    found = {} if found is None else found
     if fusion is None:
-        return _restored_classifier(about, classes, job, place)
+        said = {key: value for key, value in about.items() if key != "name"}
+        key = json.dumps(said, sort_keys=True)
+        if key not in found:
+            found[key] = _restored_classifier(about, classes, job, place, found)
+        return found[key]
     if fusion["rule"] not in RULES:
         raise BundleError(f"{place.address}: no rule of fusion {fusion['rule']!r}")
-    members = {str(m["name"]): restored(m, classes, job, place) for m in fusion["members"]}
+    members = {str(m["name"]): restored(m, classes, job, place, found) for m in fusion["members"]}
     read = {name for member in members.values() for name in member.features}
     if foreign := sorted(read.difference(features)):
         raise BundleError(f"{place.address}: it reads {', '.join(foreign)}, which it does not name")
@@ -99,10 +123,14 @@ def restored(about: dict[str, Any], classes: Sequence[int], job: Job, place: Fol
 
 
 def _restored_classifier(
-    about: dict[str, Any], classes: Sequence[int], job: Job, place: Folder
+    about: dict[str, Any],
+    classes: Sequence[int],
+    job: Job,
+    place: Folder,
+    found: dict[str, FittedModel],
 ) -> FittedModel:
     features = tuple(about["features"])
-    networks = dict(_embedding_networks(about, classes, job, place))
+    networks = dict(_embedding_networks(about, classes, job, place, found))
     file, settings = about.get("file", "classifier.skops"), about.get("network")
     packed = _read(place, file, "safetensors" if settings else "skops")
     if settings:
@@ -127,10 +155,14 @@ def _restored_classifier(
 
 
 def _embedding_networks(
-    about: dict[str, Any], classes: Sequence[int], job: Job, place: Folder
+    about: dict[str, Any],
+    classes: Sequence[int],
+    job: Job,
+    place: Folder,
+    found: dict[str, FittedModel],
 ) -> Iterator[tuple[str, FittedModel]]:
     for one in about.get("embeddings") or ():  # absent in bundles of before them
-        network = restored(one, classes, job, place)
+        network = restored(one, classes, job, place, found)
         if not isinstance(network, FittedModel) or not isinstance(network.estimator, Network):
             raise BundleError(f"{place.address}: {one['name']!r} is no network to read")
         yield str(one["name"]), network

@@ -11,12 +11,17 @@ import numpy.typing as npt
 
 from emodask.models.classifiers import decision_scores, probabilities
 from emodask.models.fusion import combine
+from emodask.models.remembering import remembering
 from emodask.models.temperature import Temperature
 
 Matrices = Mapping[str, Any]
 """Reduced features by name, each an ndarray of float32 (n, p); on training sides
 (n, 1 + variants, p) where clips have variants to train on. A feature that is streamed is a
-:class:`~emodask.store.StreamedMatrix`, or of a few clips in memory an ndarray too."""
+:class:`~emodask.store.StreamedMatrix`, or of a few clips in memory an ndarray too.
+:class:`~emodask.models.remembering.Remembering` ones keep what networks made of them."""
+
+Judgement = tuple[npt.NDArray[np.int16], npt.NDArray[np.float64]]
+"""Emotion codes, shape (n,), and probabilities, shape (n, classes)."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +60,37 @@ class FittedModel:
         """How the training of a network went, as plain JSON values; empty of other classifiers."""
         return getattr(self.estimator, "training_", {})
 
+    def judge(self, matrices: Matrices) -> Judgement:
+        """Emotion codes, shape (n,), and probabilities, shape (n, classes).
+
+        Codes are those of :meth:`predict`, probabilities those of :meth:`predict_proba`; what the
+        classifier reads is made once, and a network is run once.
+        """
+        X = self.join(matrices)
+        chances = self._chances(X)
+        if self._takes_likeliest:
+            return _likeliest(self.classes, chances), chances
+        return np.asarray(self.estimator.predict(X), np.int16), chances
+
     def predict(self, matrices: Matrices) -> npt.NDArray[np.int16]:
-        """Emotion codes, shape (n,): of a calibrated model, the most probable."""
-        if self.temperature is not None:
-            likeliest = self.predict_proba(matrices).argmax(axis=1)
-            return np.asarray(self.classes, np.int16)[likeliest]
+        """Emotion codes, shape (n,): of a network or a calibrated model, the most probable."""
+        if self._takes_likeliest:
+            return self.judge(matrices)[0]
         return np.asarray(self.estimator.predict(self.join(matrices)), np.int16)
 
     def predict_proba(self, matrices: Matrices) -> npt.NDArray[np.float64]:
         """Probabilities, shape (n, classes); 0 for an emotion that was never trained."""
-        X = self.join(matrices)
+        return self._chances(self.join(matrices))
+
+    @property
+    def _takes_likeliest(self) -> bool:
+        """Whether the verdict is the emotion of the largest probability; not of every classifier.
+
+        The votes of a support vector machine, for one, may differ from its probabilities.
+        """
+        return self.temperature is not None or hasattr(self.estimator, "embed")
+
+    def _chances(self, X: Any) -> npt.NDArray[np.float64]:
         if self.temperature is not None:
             known = self.temperature.probabilities(decision_scores(self.estimator, X))
         else:
@@ -76,7 +102,10 @@ class FittedModel:
 
     def embed(self, matrices: Matrices) -> npt.NDArray[np.float32]:
         """What the last hidden layer of a network says, shape (n, k)."""
-        return np.asarray(self.estimator.embed(self.join(matrices)), np.float32)
+        rows = remembering(matrices)
+        return rows.embeddings(
+            self, lambda: np.asarray(self.estimator.embed(self.join(rows)), np.float32)
+        )
 
     def join(self, matrices: Matrices) -> Any:
         """What the classifier reads, side by side, shape (n, p)."""
@@ -96,8 +125,13 @@ def joined_embeddings(
     networks: Mapping[str, FittedModel], matrices: Matrices, beside: tuple[str, ...] = ()
 ) -> npt.NDArray[np.float32]:
     """Features, then what the last hidden layers of networks say, side by side, shape (n, p)."""
-    learnt = [network.embed(matrices) for network in networks.values()]
-    return np.concatenate([*(matrices[name] for name in beside), *learnt], axis=1)
+    rows = remembering(matrices)  # networks may read the same other
+    learnt = [network.embed(rows) for network in networks.values()]
+    return np.concatenate([*(rows[name] for name in beside), *learnt], axis=1)
+
+
+def _likeliest(classes: tuple[int, ...], chances: npt.NDArray[np.float64]) -> npt.NDArray[np.int16]:
+    return np.asarray(classes, np.int16)[chances.argmax(axis=1)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,13 +158,19 @@ class FittedFusion:
     members: Mapping[str, Fitted]
     weights: npt.NDArray[np.float64] | None = None
 
+    def judge(self, matrices: Matrices) -> Judgement:
+        """Emotion codes, shape (n,), and probabilities, shape (n, classes)."""
+        chances = self.predict_proba(matrices)
+        return _likeliest(self.classes, chances), chances
+
     def predict(self, matrices: Matrices) -> npt.NDArray[np.int16]:
         """Emotion codes, shape (n,)."""
-        return np.asarray(self.classes, np.int16)[self.predict_proba(matrices).argmax(axis=1)]
+        return self.judge(matrices)[0]
 
     def predict_proba(self, matrices: Matrices) -> npt.NDArray[np.float64]:
         """Probabilities, shape (n, classes); 0 for an emotion that was never trained."""
-        said = [member.predict_proba(matrices) for member in self.members.values()]
+        rows = remembering(matrices)  # members may read the same network
+        said = [member.predict_proba(rows) for member in self.members.values()]
         return combine(said, self.rule, self.weights)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emodask.emotions import emotion_name
-from emodask.errors import EvaluationError
+from emodask.errors import EvaluationError, JobError, UsageError
 from emodask.job import Job
 from emodask.models.augmenting import joined_variants, originals
 from emodask.models.checking import FUSION
@@ -26,6 +26,7 @@ from emodask.models.fitted import (
 )
 from emodask.models.fusion import LEARNT, learn_weights
 from emodask.models.inner_folds import inner_folds
+from emodask.models.remembering import remembering
 from emodask.models.search import Parameters, best_parameters
 from emodask.models.system import model_features, reduced_dims
 from emodask.models.temperature import Temperature, learn_temperature
@@ -54,7 +55,8 @@ def fit_model(
     model : str
         A key of ``job.models``.
     matrices : mapping of str to ndarray, shape (n, p) or (n, 1 + variants, p)
-        Models that do not train on variants take the first of each clip.
+        Models that do not train on variants take the first of each clip. Those that are
+        ``Remembering`` keep the embeddings of networks for the next model of the same rows.
     labels : sequence of int, shape (n,)
         Emotion codes.
     actors : sequence of int, shape (n,)
@@ -71,8 +73,11 @@ def fit_model(
     EvaluationError
         If there are fewer than two emotions to tell apart, the classifier cannot be fitted, or
         inner folds need more actors.
+    JobError
+        If a network names a device that is not where it is fitted.
     """
     fitted, searched = {} if fitted is None else fitted, searched or {}
+    matrices = remembering(matrices)
     if model in fitted:
         return fitted[model]
     codes, people = np.asarray(labels, np.int16), np.asarray(actors)
@@ -176,6 +181,8 @@ def _fit(
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:
             estimator.fit(X, labels, *groups)
+        except UsageError as error:  # a device that is not there says nothing of the clips
+            raise JobError(f"model {model}: {error}") from error
         except (ValueError, NotImplementedError) as error:
             raise EvaluationError(f"model {model}: {str(error).splitlines()[0]}") from error
 
@@ -329,8 +336,9 @@ def _said_of_strangers(
     members = job.models[model].members
     said = np.zeros((len(members), len(labels), len(job.data.emotion_codes)))
     for number, (train, held_out) in enumerate(inner_folds(actors, model)):
-        known = {name: matrix[train] for name, matrix in matrices.items()}
-        unknown = originals({name: matrix[held_out] for name, matrix in matrices.items()})
+        known = remembering({name: matrix[train] for name, matrix in matrices.items()})
+        others = {name: matrix[held_out] for name, matrix in matrices.items()}
+        unknown = remembering(originals(others))
         shared: dict[str, Fitted] = {}
         for place, member in enumerate(members):
             found = fit_model(

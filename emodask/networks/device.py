@@ -45,10 +45,14 @@ def chosen_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
     except (RuntimeError, ValueError):
         device = None
+    absent = UsageError(
+        f'no device {name!r} here; PyTorch sees {", ".join(seen)}. "auto" takes a GPU where there '
+        "is one, else the processor"
+    )
     if device is None or not any(other.split(":")[0] == device.type for other in seen):
-        raise UsageError(f"no device {name!r} here; PyTorch sees {', '.join(seen)}")
+        raise absent
     if device.type == "cuda" and str(torch.device("cuda", device.index or 0)) not in seen:
-        raise UsageError(f"no device {name!r} here; PyTorch sees {', '.join(seen)}")
+        raise absent
     return device
 
 

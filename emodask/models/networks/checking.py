@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from emodask.errors import JobError
+from emodask.errors import JobError, UsageError
 from emodask.models.classifiers import CLASSIFIERS, is_network, make_classifier
 from emodask.models.system import reduced_dims
 from emodask.nearest import meant
@@ -64,10 +64,72 @@ def _check_on_embeddings(job: Job, name: str, where: str) -> None:
             f"{where}: models.{name}.embeddings: {model.kind}: {reads}, not numbers side by side, "
             "as what other networks learnt is"
         ) from error
+    _check_held_out(job, name, where)
+
+
+def _check_held_out(job: Job, name: str, where: str) -> None:
+    """Refuse a network that would be stopped by people on whom a network below was trained.
+
+    Who is held out follows from the training side, ``validation`` and ``random_state`` alone: the
+    same people where both are equal.
+    """
+    model = job.models[name]
+    upper = make_classifier(model.kind, model.parameters, job.seed)
+    if not upper.validation:  # nobody stops it
+        return
+    for other in model.embeddings:
+        lower = job.models[other]
+        below = make_classifier(lower.kind, lower.parameters, job.seed)
+        samples = list(lower.search.samples()) if lower.search else []
+        for key in ("validation", "random_state"):
+            wanted = getattr(upper, key)
+            tried = [sample[key] for sample in samples if key in sample] or [getattr(below, key)]
+            if any(value != wanted for value in tried):
+                found = " or ".join(str(value) for value in tried)
+                raise JobError(
+                    f"{where}: models.{name}.parameters: {key} is {wanted}, but {found} of "
+                    f"{other}, whose embeddings it reads: {name} would be stopped by people on "
+                    f"whom {other} was trained. Give both the same {key}, or {name} validation = 0"
+                )
+
+
+def check_devices(job: Job, names: Iterable[str]) -> None:
+    """Refuse devices that this machine does not have, of models that will be fitted on it.
+
+    Parameters
+    ----------
+    job : Job
+    names : iterable of str
+        Models; those that they read are looked at too.
+
+    Raises
+    ------
+    JobError
+    """
+    for name in names:
+        model = job.models[name]
+        check_devices(job, (*model.members, *model.embeddings))
+        if not is_network(model.kind):
+            continue
+        searched = model.search.samples() if model.search else ()
+        for parameters in (model.parameters, *searched):
+            device = str(parameters.get("device", "auto"))
+            if device == "auto" or device.startswith("cpu"):  # without PyTorch's slow import
+                continue
+            from emodask.networks.device import chosen_device
+
+            try:
+                chosen_device(device)
+            except UsageError as error:
+                where = f"job {job.name}: models.{name}.parameters.device"
+                raise JobError(f"{where}: {error}") from error
 
 
 def check_embeddings(name: str, models: Mapping[str, Model], place: str) -> None:
     """Refuse a model of embeddings that nothing gives, or that would read itself.
+
+    Whether a network holds out the same people as those that it reads, :func:`check_shapes` looks:
+    it knows the job.
 
     Parameters
     ----------

@@ -62,8 +62,8 @@ class Network(ClassifierMixin, BaseEstimator):
     patience : int
         Training ends after as many epochs without a better one.
     validation : float
-        Share of the groups (people), or without groups of the rows of each class, held out; nobody
-        who alone shows a class.
+        Share of the groups (people), held out, at least one: of two people half of all rows. Nobody
+        who alone shows a class; without groups, or of one alone, a share of the rows of each class.
     class_weight : "balanced" or None
         Whether each class counts alike, however many rows it has.
     random_state : int, optional

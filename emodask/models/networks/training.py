@@ -111,6 +111,13 @@ def held_apart(
     >>> known, held_out = held_apart(np.array([0, 1] * 3), actors, 0.3, seed=0)
     >>> actors[known].tolist(), actors[held_out].tolist()
     ([1, 1, 2, 2], [3, 3])
+
+    Of two people one is held out, whatever the share; of one alone, some rows of each class.
+
+    >>> [len(rows) for rows in held_apart(np.array([0, 1] * 10), np.repeat([1, 2], 10), 0.15, 0)]
+    [10, 10]
+    >>> [len(rows) for rows in held_apart(np.array([0, 1] * 10), np.ones(20), 0.15, 0)]
+    [16, 4]
     """
     rng = np.random.default_rng(seed)
     out = np.zeros(len(labels), bool)

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from distributed import Client
 
-from emodask import networks
-from emodask.errors import EvaluationError, JobError
+from emodask import networks, pipeline
+from emodask.cluster import connect, works_here
+from emodask.errors import EvaluationError, JobError, SourceError
 from emodask.evaluation.evaluate import evaluate
+from emodask.fitting import fit
 from emodask.job import parse_job
 from emodask.models.checking import check_installed
 from emodask.models.fitted_on_variants import FittedOnVariants
 from emodask.models.learning import fit_model
 from emodask.models.system import features_used, with_models
 from emodask.models.trials import searches_of
+from emodask.pipeline import run
 from tests.conftest import SMALL as SMALL_JOB
 from tests.models.networks.conftest import HEAD, TINY, job_of
+
+VOICE = {**HEAD, "features": ["spline"]}
+
+
+def with_parameters(**parameters):
+    """The network of the voice with some parameters more."""
+    return {**VOICE, "parameters": {**VOICE["parameters"], **parameters}}
 
 
 def test_a_network_reads_its_features_side_by_side_in_their_reduced_shapes(clips):
@@ -127,6 +138,32 @@ def test_embeddings_are_learnt_on_the_same_training_part_inside_fusions_too(clip
     assert people == [6, 4, 5, 5, 5, 5]  # once for all rows, once for each of five inner folds
 
 
+def test_a_network_is_stopped_by_the_people_who_stop_those_that_it_reads(clips, monkeypatch):
+    from emodask.models.networks import training
+
+    held_out = []
+    real = training.held_apart
+
+    def spy(*given):
+        held_out.append(real(*given)[1])
+        return real(*given)
+
+    job = job_of(upper={**HEAD, "embeddings": ["voice"]}, voice={**VOICE, "scale": True})
+    monkeypatch.setattr(training, "held_apart", spy)
+    fit_model(job, "upper", *clips)
+    voice, upper = held_out
+    assert len(set(clips[2][voice].tolist())) == 1
+    assert np.array_equal(upper, voice)
+
+
+def test_networks_of_embeddings_that_hold_out_nobody_else_are_taken():
+    same = {**HEAD, "parameters": {**HEAD["parameters"], "random_state": 7}}  # the job's seed
+    nobody = {**HEAD, "parameters": {**HEAD["parameters"], "validation": 0}}
+    for reader in (same, nobody):
+        assert job_of(a={**reader, "embeddings": ["b"]}, b=VOICE).models["a"].embeddings == ("b",)
+    job_of(a={"kind": "svc", "embeddings": ["b"]}, b=with_parameters(validation=0))
+
+
 def test_models_that_read_others_keep_them_and_their_searches(clips):
     job = job_of(
         late={"kind": "lda", "embeddings": ["voice"]},
@@ -149,9 +186,55 @@ def test_a_job_of_networks_says_what_to_install_before_any_work(monkeypatch, cli
 
 
 def test_a_device_that_is_not_there_is_named(clips):
-    job = job_of(head={**HEAD, "parameters": {**HEAD["parameters"], "device": "cuda:99"}})
-    with pytest.raises(Exception, match="no device 'cuda:99' here; PyTorch sees cpu"):
+    job = job_of(head=ELSEWHERE)
+    message = r"model head: no device 'cuda:99' here; PyTorch sees cpu.* \"auto\" takes a GPU"
+    with pytest.raises(JobError, match=message):
         fit_model(job, "head", *clips)
+    searched = {**HEAD, "parameters": {"epochs": 2}, "search": {"grid": {"device": ["cuda:99"]}}}
+    with pytest.raises(JobError, match="model head: no device 'cuda:99' here"):
+        fit_model(job_of(head=searched), "head", *clips)
+
+
+ELSEWHERE = {**HEAD, "parameters": {**HEAD["parameters"], "device": "cuda:99"}}
+REFUSED = r"^job small: models\.voice\.parameters\.device: no device 'cuda:99' here; .*\"auto\""
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        {"voice": ELSEWHERE},
+        {"plain": {"kind": "svc"}, "voice": ELSEWHERE},
+        {"late": {"kind": "lda", "embeddings": ["voice"]}, "voice": ELSEWHERE},
+        {"voice": {**HEAD, "parameters": {}, "search": {"grid": {"device": ["cpu", "cuda:99"]}}}},
+    ],
+)
+def test_a_device_that_this_machine_lacks_is_refused_before_any_work(models, small_store, tmp_path):
+    job = job_of(**models)
+    nowhere = str(tmp_path / "nowhere.zip")
+    with pytest.raises(JobError, match=REFUSED):
+        run(job, nowhere, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(JobError, match=REFUSED):
+        evaluate(job, small_store, tmp_path / "report")
+    with pytest.raises(JobError, match=REFUSED):
+        fit(job, small_store, tmp_path / "bundle", model=list(models)[-1])
+
+
+def test_devices_of_other_machines_are_not_judged_here(tmp_path, monkeypatch):
+    nowhere = str(tmp_path / "nowhere.zip")
+    monkeypatch.setattr(pipeline, "works_here", lambda client: False)
+    with pytest.raises(SourceError, match="nowhere"):
+        run(job_of(plain={"kind": "svc"}, voice=ELSEWHERE), nowhere, tmp_path / "out")
+    with pytest.raises(JobError, match=REFUSED):  # the bundle's model is fitted here
+        run(job_of(voice=ELSEWHERE, plain={"kind": "svc"}), nowhere, tmp_path / "out")
+
+
+def test_workers_that_were_started_here_are_on_this_machine():
+    assert works_here(None)
+    with connect("local", workers=1) as client:
+        assert works_here(client)
+        with Client(client.scheduler.address, set_as_default=False) as joined:
+            assert not works_here(joined)
 
 
 def test_training_that_fails_names_the_model(clips, monkeypatch):
@@ -160,9 +243,6 @@ def test_training_that_fails_names_the_model(clips, monkeypatch):
     monkeypatch.setattr(DenseHead, "augmented", lambda self, batch, generator: batch / 0)
     with pytest.raises(EvaluationError, match="model head: training diverged"):
         fit_model(job_of(head=HEAD), "head", *clips)
-
-
-VOICE = {**HEAD, "features": ["spline"]}
 
 
 @pytest.mark.parametrize(
@@ -233,6 +313,26 @@ VOICE = {**HEAD, "features": ["spline"]}
                 "b": VOICE,
             },
             r"a\.search: a model of embeddings has none",
+        ),
+        (
+            {"a": {**HEAD, "embeddings": ["b"]}, "b": with_parameters(validation=0.3)},
+            r"models\.a\.parameters: validation is 0\.15, but 0\.3 of b, whose embeddings it "
+            r"reads: a would be stopped by people on whom b was trained\. .* or a validation = 0$",
+        ),
+        (
+            {"a": {**HEAD, "embeddings": ["b"]}, "b": with_parameters(validation=0)},
+            r"validation is 0\.15, but 0 of b",
+        ),
+        (
+            {"a": {**HEAD, "embeddings": ["b"]}, "b": with_parameters(random_state=8)},
+            r"random_state is 7, but 8 of b, .* Give both the same random_state",
+        ),
+        (
+            {
+                "a": {**HEAD, "embeddings": ["b"]},
+                "b": {**VOICE, "search": {"grid": {"validation": [0.15, 0.2]}}},
+            },
+            r"validation is 0\.15, but 0\.15 or 0\.2 of b",
         ),
         (
             {
