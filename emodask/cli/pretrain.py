@@ -26,6 +26,14 @@ def pretrain(
     out: Annotated[str, typer.Option(help="NAME.safetensors; NAME.json comes beside it.")],
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of all that is random.")] = 0,
     epochs: Annotated[int, typer.Option(min=1, help="At most so many passes.")] = 60,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Threads of the processor; as many as this process may use cores. Another number "
+            "rounds otherwise.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda: where it computes.")] = "auto",
 ) -> None:
     """Train the expression network on labelled face pictures. Run again to go on after a stop."""
@@ -38,6 +46,7 @@ def pretrain(
         out,
         Pretraining(seed=seed, epochs=epochs),
         device=device,
+        threads=threads,
         on_read=lambda labelled: console.print(set_line(labelled), soft_wrap=True, markup=False),
         on_epoch=lambda epoch, better: console.print(
             epoch_line(epoch, better), soft_wrap=True, markup=False

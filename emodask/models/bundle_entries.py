@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from emodask.errors import BundleError
 from emodask.job import Job
 from emodask.models.fitted import Fitted, FittedFusion, FittedModel
 from emodask.models.fusion import RULES, weights_shape
-from emodask.models.networks.network import Network
+from emodask.models.networks.network import Network, shown
 from emodask.models.networks.stored import network_settings, restored_network
+from emodask.models.system import reduced_dims
 from emodask.models.temperature import Temperature
 from emodask.sources.folder import Folder
 
@@ -135,7 +137,10 @@ def _restored_classifier(
     packed = _read(place, file, "safetensors" if settings else "skops")
     if settings:
         read = None if networks else features
-        classifier = restored_network(settings, packed, job, read, f"{place.address}: {file}")
+        where = f"{place.address}: {file}"
+        classifier = restored_network(settings, packed, job, read, where)
+        if networks:
+            _check_width(classifier, networks, tuple(about.get("beside") or ()), job, where)
     else:
         classifier = _unpacked(packed, f"{place.address}: {file}")
     scaled = about.get("temperature")  # absent in bundles of before it
@@ -152,6 +157,25 @@ def _restored_classifier(
     return FittedModel(
         features, tuple(classes), classifier, temperature, embeddings=networks, beside=beside
     )
+
+
+def _check_width(
+    network: Network,
+    below: Mapping[str, FittedModel],
+    beside: Sequence[str],
+    job: Job,
+    where: str,
+) -> None:
+    """Refuse a network that reads another number of numbers than what it reads gives."""
+    dims = [tuple(reduced_dims(job, name).values()) for name in beside]
+    if not all(size for one in dims for size in one):
+        return  # columns of a table that are not known
+    given = sum(map(math.prod, dims)) + sum(one.estimator.embedded_ for one in below.values())
+    if network.shapes_ != ((given,),):
+        raise BundleError(
+            f"{where}: it reads {shown(network.shapes_)} numbers, and "
+            f"{' and '.join((*beside, *below))} give {given}"
+        )
 
 
 def _embedding_networks(

@@ -20,7 +20,8 @@ import numpy.typing as npt
 import emodask
 from emodask.errors import SourceError, UsageError
 from emodask.networks import ABSENT, expression, installed
-from emodask.networks.device import chosen_device
+from emodask.networks.device import chosen_device, cores
+from emodask.networks.device import threads as threads_of
 from emodask.networks.labelled import PARTS, Labelled, read_labelled
 from emodask.networks.training_state import State, load_state, save_file_whole, save_state
 
@@ -75,6 +76,7 @@ def pretrain(
     settings: Pretraining = Pretraining(),
     *,
     device: str = "auto",
+    threads: int | None = None,
     on_read: Callable[[Labelled], None] | None = None,
     on_epoch: Callable[[Epoch, bool], None] | None = None,
 ) -> dict[str, Any]:
@@ -92,6 +94,9 @@ def pretrain(
     settings : Pretraining
     device : str
         See :func:`emodask.networks.device.chosen_device`.
+    threads : int, optional
+        Of the processor; by default as many as this process may use cores. The same number gives
+        the same bytes, another one rounds otherwise. PyTorch's own setting is restored.
     on_read : callable, optional
         Told what was read.
     on_epoch : callable, optional
@@ -111,7 +116,18 @@ def pretrain(
     """
     if not installed():
         raise UsageError(ABSENT)
-    target = Path(out)
+    with threads_of(cores() if threads is None else threads):
+        return _pretrained(source, Path(out), settings, device, on_read, on_epoch)
+
+
+def _pretrained(
+    source: str | Path,
+    target: Path,
+    settings: Pretraining,
+    device: str,
+    on_read: Callable[[Labelled], None] | None,
+    on_epoch: Callable[[Epoch, bool], None] | None,
+) -> dict[str, Any]:
     _check_target(target)
     chosen = chosen_device(device)
     labelled = read_labelled(source, expression.SIDE, settings.seed)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from emodask.errors import SourceError, UsageError
 from emodask.networks import expression
-from emodask.networks.device import one_thread
+from emodask.networks.device import cores, one_thread
 from emodask.networks.labelled import read_labelled
 from emodask.networks.pretraining import Pretraining, pretrain
 from emodask.networks.weights import obtain
@@ -260,6 +260,22 @@ def test_a_kill_between_the_two_files_leaves_nothing_in_the_way(tmp_path, monkey
     about = pretrain(source, out, QUICK, on_epoch=lambda epoch, better: told.append(epoch))
     assert told == []
     assert about["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(("wanted", "used"), [(3, 3), (None, cores())])
+def test_it_computes_in_the_cores_there_are_and_restores_what_was_set(tmp_path, wanted, used):
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(5)
+    try:
+        about = pretrain(
+            csv_of(tmp_path / "f.csv"), tmp_path / "w.safetensors", QUICK, threads=wanted
+        )
+        assert about["threads"] == used
+        assert torch.get_num_threads() == 5
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_training_ends_when_validation_gets_no_better_and_keeps_the_best(tmp_path, monkeypatch):

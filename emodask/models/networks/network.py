@@ -203,6 +203,18 @@ class Network(ClassifierMixin, BaseEstimator):
         return np.concatenate(parts).astype(np.float32)
 
     @property
+    def embedded_(self) -> int:
+        """How many numbers of a row :meth:`embed` gives."""
+        import torch
+
+        from emodask.models.networks.modules import Whole
+
+        with torch.device("meta"), torch.inference_mode():  # shapes alone, nothing is computed
+            module = Whole(self, self.shapes_, len(self.classes_)).eval()
+            row = torch.zeros(1, sum(math.prod(dims) for dims in self.shapes_))
+            return math.prod(module.hidden_and_scores(row)[0].shape)
+
+    @property
     def training_(self) -> dict[str, Any]:
         """How the training went, as plain JSON values."""
         return {

@@ -27,7 +27,7 @@ def unpacked(network: Network, data: bytes) -> Whole:
     ------
     BundleError
         If a tensor is absent, foreign, of another shape or type, or holds anything but finite
-        numbers, or deviations that are not above 0.
+        numbers, deviations that are not above 0, or variances below 0.
     """
     import torch
     from safetensors import SafetensorError
@@ -56,5 +56,7 @@ def unpacked(network: Network, data: bytes) -> Whole:
             raise BundleError(f"damaged weights: tensor {name!r} holds NaN or infinity")
         if name == "deviation" and not (tensor > 0).all():  # what rows are divided by
             raise BundleError(f"damaged weights: tensor {name!r} is not above 0")
+        if name.endswith("running_var") and not (tensor >= 0).all():  # a root is taken of it
+            raise BundleError(f"damaged weights: tensor {name!r} is below 0, and no variance is")
     module.load_state_dict(tensors, assign=True)
     return module.requires_grad_(False)

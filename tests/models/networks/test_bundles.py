@@ -12,7 +12,7 @@ from emodask.errors import BundleError, JobError
 from emodask.models.bundle import Bundle, load_bundle, save_bundle
 from emodask.models.learning import fit_model
 from emodask.reduction import TensorReducer
-from tests.models.networks.conftest import HEAD, job_of
+from tests.models.networks.conftest import HEAD, TINY, job_of
 
 MODELS = {
     "late": {"kind": "lda", "embeddings": ["voice", "face"]},
@@ -22,6 +22,13 @@ MODELS = {
     "face": {**HEAD, "features": ["hog3d"]},
     "joined": {"kind": "fusion", "members": ["late", "voice", "plain"]},
     "plain": {"kind": "svc", "features": ["hog3d"]},
+    "frames": {"kind": "frame-layer", "features": ["hog3d"], "parameters": {"units": 4, **TINY}},
+    "wide": {
+        "kind": "embedding-fusion",
+        "features": ["spline"],
+        "embeddings": ["frames", "face"],
+        "parameters": {"epochs": 2},
+    },
 }
 
 
@@ -33,7 +40,7 @@ def saved(model, clips, folder):
     return fitted
 
 
-@pytest.mark.parametrize("model", ["voice", "late", "network", "early", "joined"])
+@pytest.mark.parametrize("model", ["voice", "late", "network", "early", "joined", "wide"])
 def test_a_network_comes_back_from_a_bundle(model, clips, tmp_path):
     fitted = saved(model, clips, tmp_path)
     loaded = load_bundle(tmp_path)
@@ -134,6 +141,40 @@ def test_a_network_that_was_tampered_with_is_refused(tamper, message, clips, tmp
     tamper(tmp_path, index)
     (tmp_path / "bundle.json").write_text(json.dumps(index))
     with pytest.raises((BundleError, JobError), match=message):
+        load_bundle(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("network", r"classifier-0\.safetensors: it reads 5 numbers, and voice give 8"),
+        ("wide", r"classifier-0\.safetensors: it reads 5 numbers, and spline and .* give 24"),
+    ],
+)
+def test_a_network_of_another_width_than_the_layers_that_it_reads_is_refused(
+    model, message, clips, tmp_path
+):
+    fitted = saved(model, clips, tmp_path)
+    lower = fitted.embeddings.values()
+    assert [net.estimator.embedded_ for net in lower] == [
+        net.embed(clips[0]).shape[1] for net in lower
+    ]
+    index = json.loads((tmp_path / "bundle.json").read_text())
+    index["network"]["shapes"] = [[5]]
+    narrow = with_tensors(
+        lambda t: t.update({"hidden.1.weight": t["hidden.1.weight"][:, :5].copy()})
+    )
+    narrow(tmp_path, index)  # a network of its own that could be computed
+    (tmp_path / "bundle.json").write_text(json.dumps(index))
+    with pytest.raises(BundleError, match=message):
+        load_bundle(tmp_path)
+
+
+def test_a_variance_below_0_is_refused_by_name(clips, tmp_path):
+    saved("frames", clips, tmp_path)
+    index = json.loads((tmp_path / "bundle.json").read_text())
+    with_tensors(lambda t: t["hidden.1.running_var"].__setitem__(1, -1e-3))(tmp_path, index)
+    with pytest.raises(BundleError, match=r"'hidden\.1\.running_var' is below 0"):
         load_bundle(tmp_path)
 
 
