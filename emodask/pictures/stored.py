@@ -70,6 +70,8 @@ class StoredFeatures:
     face, spline, voice : str
         Name of the first HOG3D feature, of the first spline feature, and of the feature whose sound
         is drawn; empty if there is none.
+    frames : str
+        Name of the first feature of frames as they are, or of a frozen network's maps of them.
     """
 
     address: StoreAddress
@@ -79,6 +81,7 @@ class StoredFeatures:
     face: str
     spline: str
     voice: str
+    frames: str
 
     @classmethod
     def at(cls, address: StoreAddress) -> StoredFeatures:
@@ -109,7 +112,14 @@ class StoredFeatures:
 
         sounds = [kind for kind in kinds.values() if family(kind).modality == "audio"]
         spline = first("spline")
-        return cls(address, group, job, clips, first("hog3d"), spline, spline or first(*sounds))
+        voice = spline or first(*sounds)
+        frames = first("pictures", "vgg16", "expression")
+        return cls(address, group, job, clips, first("hog3d"), spline, voice, frames)
+
+    @property
+    def holds_frames(self) -> bool:
+        """Whether the store has the frames themselves."""
+        return bool(self.frames) and self.job.features[self.frames].kind == "pictures"
 
     def named(self, names: Sequence[str]) -> list[StoredClip]:
         """Clips by name; the name of one of their files does as well.
