@@ -172,6 +172,44 @@ def timing_lines(metrics: Mapping[str, Any]) -> list[Timing]:
     return lines
 
 
+def charged_trainings(metrics: Mapping[str, Any]) -> list[str]:
+    """Which lines of the table hold the training of models below theirs, in sentences.
+
+    A model is trained when the first one needs it that reads it, and charged to that one's time.
+
+    Parameters
+    ----------
+    metrics : mapping
+        The content of ``metrics.json``.
+
+    Examples
+    --------
+    >>> models = {"late": {"embeddings": ["voice"]}, "linear": {"embeddings": ["voice"]}}
+    >>> charged_trainings({"job": {"models": {**models, "voice": {}}}})
+    ['The time of late holds the training of voice.']
+    """
+    models = (metrics.get("job") or {}).get("models") or {}
+    trained: dict[str, None] = {}
+
+    def train(name: str) -> None:
+        for below in (*models[name].get("members", ()), *models[name].get("embeddings", ())):
+            if below not in trained:
+                train(below)
+        trained[name] = None
+
+    sentences = []
+    for name in models:
+        if name in trained:
+            continue
+        before = len(trained)
+        train(name)
+        below = list(trained)[before:-1]
+        if below:
+            listed = " and ".join([", ".join(below[:-1]), below[-1]] if below[1:] else below)
+            sentences.append(f"The time of {name} holds the training of {listed}.")
+    return sentences
+
+
 def _extraction_lines(extraction: Mapping[str, Any]) -> list[Timing]:
     clips, task = extraction["clips"], extraction["task_seconds"]
     each = f"{duration(task / clips)} a clip" if clips else ""

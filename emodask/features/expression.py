@@ -66,6 +66,12 @@ class Settings(FrameSettings):
     base: Literal["expression", "xception"] = "expression"
 
     @property
+    def picture_size(self) -> tuple[int, int]:
+        """Height and width of what the network sees."""
+        side = _BASES[self.base].side
+        return side, side
+
+    @property
     def layout(self) -> Layout:
         """The tensors that the network's weights must have."""
         return _BASES[self.base].layout

@@ -49,6 +49,11 @@ class Settings(FaceCrop):
     width: int = Field(default=256, ge=2)
     gray: Literal["rgb", "luma"] = "rgb"
 
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Height and width of a picture."""
+        return self.height, self.width
+
 
 def _dims(settings: Settings) -> Mapping[str, int]:
     return {

@@ -47,6 +47,11 @@ class Settings(FrameSettings):
     normalisation: Literal["imagenet", "vggface", "none"] = "imagenet"
 
     @property
+    def picture_size(self) -> tuple[int, int]:
+        """Height and width of what the network sees."""
+        return self.height, self.width
+
+    @property
     def layout(self) -> Layout:
         """The tensors that the network's weights must have."""
         return LAYOUT

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from emodask.pictures.clip_pictures import ClipPictures
+    from emodask.pictures.face_figure import Panel
+    from emodask.pictures.reading import MediaReader
+    from emodask.pictures.stored import StoredClip, StoredFeatures
 
 SECONDS = 60.0
 """For all media of a report together; what has not come by then is left out."""
@@ -35,7 +38,7 @@ _PANEL = 320
 
 @dataclass(frozen=True)
 class PanelView:
-    """One image of a face, as a ``data:`` address."""
+    """One image of a face or a frame, as a ``data:`` address."""
 
     name: str
     image: str
@@ -52,6 +55,7 @@ class ClipView:
     face: tuple[PanelView, ...] = ()
     voice: str = ""
     curves: str = ""
+    frames: tuple[PanelView, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,11 @@ class Section:
     cells : str
         The size of a HOG3D cell in words; empty where there are none.
     shape : str
-        Width / height of a frame, as CSS has it.
+        Width / height of a frame of HOG3D, as CSS has it.
+    frames : str
+        What the frames are that networks of frames see, in a sentence; empty if none are shown.
+    frame_shape : str
+        Width / height of one, as CSS has it.
     keys : dict of str to str
         ``data:`` addresses of what the colours mean.
     notes : tuple of str
@@ -83,6 +91,22 @@ class Section:
     shape: str = ""
     keys: dict[str, str] | None = None
     notes: tuple[str, ...] = ()
+    frames: str = ""
+    frame_shape: str = ""
+
+    @property
+    def drawn_from(self) -> str:
+        """What the pictures are made of, in words; empty if there are none."""
+        parts = []
+        if self.keys:
+            parts.append("the gradients and cells that HOG3D makes of the face")
+        if self.frames:
+            parts.append("the frames that networks see")
+        if self.basis:
+            parts.append("the sound of the voice and the splines that stand for it")
+        elif any(clip.voice for clip in self.clips):
+            parts.append("the sound of the voice")
+        return ", and ".join(parts)
 
 
 def what_models_see(
@@ -124,11 +148,12 @@ def _section(
 ) -> Section | None:
     from emodask.pictures.clip_pictures import clip_pictures
     from emodask.pictures.curve_figures import basis_figure
+    from emodask.pictures.frames import frames_sentence
     from emodask.pictures.reading import MediaReader, recorded_sources
     from emodask.pictures.stored import StoredFeatures
 
     features = StoredFeatures.at(store)
-    if not (features.face or features.voice):
+    if not (features.face or features.voice or features.frames):
         return None
     why = ""
     if not sources:
@@ -141,8 +166,9 @@ def _section(
     with MediaReader(features.job, sources, options, seconds, _MOST_BYTES) as reader:
         for clip in features.one_of_each_emotion():
             found = clip_pictures(features, clip, why or reader)
-            clips.append(_view(found))
-            for line in found.left_out:
+            frames, missing = _frames(features, clip, why or reader)
+            clips.append(_view(found, frames))
+            for line in (*found.left_out, *missing):
                 notes.setdefault(_clean(line), []).append(clip.emotion)
     basis = basis_size = cells = shape = ""
     if features.spline:
@@ -154,6 +180,10 @@ def _section(
         shape = f"{settings.width} / {settings.height}"
         height, width, time = settings.cell
         cells = f"{height} × {width} pixels and {time} frames"
+    said = frame_shape = ""
+    if any(clip.frames for clip in clips):
+        height, width = features.settings(features.frames).picture_size
+        said, frame_shape = frames_sentence(features), f"{width} / {height}"
     everywhere = len(clips)
     return Section(
         tuple(clips),
@@ -166,22 +196,40 @@ def _section(
             f"{line}." if len(of) == everywhere else f"{', '.join(of)}: {line}."
             for line, of in notes.items()
         ),
+        said,
+        frame_shape,
     )
 
 
-def _view(found: ClipPictures) -> ClipView:
+def _frames(
+    features: StoredFeatures, clip: StoredClip, reader: MediaReader | str
+) -> tuple[tuple[PanelView, ...], list[str]]:
+    """What networks of frames see of a clip; and, if that is not to be had, why."""
+    from emodask.pictures.frames import frame_panels
+
+    if not features.frames:
+        return (), []
+    try:
+        return tuple(map(_panel, frame_panels(features, clip, reader))), []
+    except EmodaskError as error:
+        return (), [f"frames: {error}"]
+
+
+def _panel(panel: Panel) -> PanelView:
+    return PanelView(panel.name, _address(panel.image, panel.pixels), panel.pixels)
+
+
+def _view(found: ClipPictures, frames: tuple[PanelView, ...]) -> ClipView:
     name = found.clip.heading
     voice, curves = found.sound(), found.spline()
     return ClipView(
         found.clip.clip_id,
         found.clip.emotion,
         found.clip.actor,
-        tuple(
-            PanelView(panel.name, _address(panel.image, panel.pixels), panel.pixels)
-            for panel in found.panels()
-        ),
+        tuple(map(_panel, found.panels())),
         _markup(voice, f"Waveform and mel spectrogram, {name}") if voice else "",
         _markup(curves, f"Curves and spline fits, {name}") if curves else "",
+        frames,
     )
 
 

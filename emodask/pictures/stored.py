@@ -71,6 +71,8 @@ class StoredFeatures:
     face, spline, voice : str
         Name of the first HOG3D feature, of the first spline feature, and of the feature whose sound
         is drawn, one that a network computes if there is no other; empty if there is none.
+    frames : str
+        Name of the first feature of frames as they are, or of a frozen network's maps of them.
     """
 
     address: StoreAddress
@@ -80,6 +82,7 @@ class StoredFeatures:
     face: str
     spline: str
     voice: str
+    frames: str
 
     @classmethod
     def at(cls, address: StoreAddress) -> StoredFeatures:
@@ -105,15 +108,21 @@ class StoredFeatures:
         )
         kinds = {name: feature.kind for name, feature in job.features.items()}
 
-        def first(wanted: str) -> str:
-            return next((name for name, kind in kinds.items() if kind == wanted), "")
+        def first(*wanted: str) -> str:
+            return next((name for name, kind in kinds.items() if kind in wanted), "")
 
         sounds = [name for name, kind in kinds.items() if family(kind).modality == "audio"]
         # Those of networks last: whether media are theirs cannot be told without the weights.
         sounds.sort(key=lambda name: name in weighted(job))
         spline = first("spline")
         voice = spline or next(iter(sounds), "")
-        return cls(address, group, job, clips, first("hog3d"), spline, voice)
+        frames = first("pictures", "vgg16", "expression")
+        return cls(address, group, job, clips, first("hog3d"), spline, voice, frames)
+
+    @property
+    def holds_frames(self) -> bool:
+        """Whether the store has the frames themselves."""
+        return bool(self.frames) and self.job.features[self.frames].kind == "pictures"
 
     def named(self, names: Sequence[str]) -> list[StoredClip]:
         """Clips by name; the name of one of their files does as well.

@@ -12,7 +12,7 @@ from emodask.evaluation.pages.training_figure import training_figure
 from emodask.evaluation.pages.tucker_figure import error_by_rank_figure, factors_figure
 from emodask.evaluation.reductions import reduction_sentences
 from emodask.evaluation.results import Row, rows
-from emodask.evaluation.timings import timing_lines
+from emodask.evaluation.timings import charged_trainings, timing_lines
 from emodask.evaluation.training import Training, trainings
 
 
@@ -64,6 +64,7 @@ def sections(metrics: Mapping[str, Any]) -> dict[str, Any]:
         "choices": list(choices(metrics)),
         "reductions": [_reduction(*item) for item in (metrics.get("reductions") or {}).items()],
         "timings": timing_lines(metrics),
+        "charged_trainings": charged_trainings(metrics),
         "n_threads": (metrics.get("timings") or {}).get("threads"),
     }
 

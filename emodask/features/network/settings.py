@@ -78,6 +78,11 @@ class FrameSettings(FaceCrop, WeightedSettings):
     gray: Literal["rgb", "luma"] = "rgb"
     output: Literal["maps", "mean"] = "maps"
 
+    @property
+    @abstractmethod
+    def picture_size(self) -> tuple[int, int]:
+        """Height and width of what the network sees."""
+
     def decoding(self, height: int, width: int) -> dict[str, Any]:
         """What :func:`emodask.media.gray_frames` is told, for pictures of a size."""
         chosen = self.model_dump(include={"frames", "gray", "every"})

@@ -14,7 +14,7 @@ from emodask.evaluation.chosen import choices, in_words
 from emodask.evaluation.clips import usable_clips
 from emodask.evaluation.evaluate import evaluate
 from emodask.evaluation.pages.report import render_report
-from emodask.evaluation.timings import extraction_times, timing_lines
+from emodask.evaluation.timings import charged_trainings, extraction_times, timing_lines
 from emodask.job import parse_job
 from emodask.pipeline import run
 from emodask.reduction import PartialTucker
@@ -167,3 +167,20 @@ def test_metrics_of_before_have_none_of_these_sections():
     page = render_report(old)
     for heading in ("What the reductions keep", "What the searches chose", "How long it took"):
         assert heading not in page
+
+
+def test_times_say_whose_hold_the_training_of_what_they_read():
+    models = {
+        "all": {"members": ["late", "voice"]},
+        "late": {"embeddings": ["face"]},
+        "linear": {"embeddings": ["face"]},
+        "voice": {},
+        "face": {},
+    }
+    timings = {"models": {"loso": {"all": {"folds": 1, "task_seconds": 1, "median_seconds": 1}}}}
+    metrics = {"protocols": {}, "job": {"name": "a", "models": models}, "timings": timings}
+    sentence = "The time of all holds the training of face, late and voice."
+    assert charged_trainings(metrics) == [sentence]
+    assert sentence in render_report(metrics)
+    named_first = {name: models[name] for name in ("voice", "face", "late", "linear")}
+    assert charged_trainings({"job": {"models": named_first}}) == []
