@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BASE := $(VENV)/.base
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint tests/constraints.txt
 OPENSMILE := $(VENV)/opensmile
 
 .PHONY: help demo test servers lint format bench clean
@@ -14,15 +16,19 @@ help:
 	@echo "make lint    check style and types"
 	@echo "make bench   measure beside references, with tables in bench.md and bench.json"
 
-$(READY): pyproject.toml tests/constraints.txt
+$(BASE): pyproject.toml tests/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "emodask needs Python 3.11 or newer; run make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint tests/constraints.txt --editable '.[test]'
+	$(PIP) --editable .
 	@touch $@
 
-demo: $(READY)
+$(READY): $(BASE)
+	@echo "installing what the tests need, about 3 GB"
+	$(PIP) --editable '.[test]'
+	@touch $@
+
+demo: $(BASE)
 	$(BIN)/emodask demo
 
 test: $(READY)

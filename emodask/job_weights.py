@@ -9,6 +9,7 @@ from typing import Any
 from emodask.errors import ClusterError, EmodaskError, JobError, UsageError
 from emodask.features.network.settings import WeightedSettings
 from emodask.job import Job, parse_job
+from emodask.nearest import meant
 from emodask.networks.cache import know, part_path, plain_path
 from emodask.networks.weights import obtain
 from emodask.sources.location import Location, StorageOptions
@@ -52,7 +53,9 @@ def read_weights(
     for name in places or {}:
         if name not in there:
             have = f"those with weights are {', '.join(there)}" if there else "it has none"
-            raise UsageError(f"job {job.name} has no feature {name!r} with weights; {have}")
+            raise UsageError(
+                f"job {job.name} has no feature {name!r} with weights; {have}{meant(name, there)}"
+            )
     packed = tuple(sorted((storage_options or {}).items()))
     filled = {}
     for name, settings in there.items():

@@ -53,14 +53,34 @@ def _terminating() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: let it clean up
         raise SystemExit(TERMINATED)
 
+    def again(lost: sys.UnraisableHookArgs) -> None:
+        """Python drops what is raised in a finaliser or in the garbage collector's callbacks."""
+        if isinstance(lost.exc_value, SystemExit):
+            signal.signal(signal.SIGTERM, stop)
+            _signal_soon(signal.SIGTERM)
+        elif isinstance(lost.exc_value, KeyboardInterrupt):
+            _signal_soon(signal.SIGINT)
+        else:
+            hook(lost)
+
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGTERM, stop)
+    hook = sys.unraisablehook
+    sys.unraisablehook = again
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
+
+
+def _signal_soon(number: int) -> None:
+    """Signal this process when whatever now runs in it has gone on."""
+    timer = threading.Timer(0.05, os.kill, (os.getpid(), number))
+    timer.daemon = True
+    timer.start()
 
 
 def _in_words(app: Callable[..., Any]) -> int:

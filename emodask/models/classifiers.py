@@ -103,9 +103,11 @@ def make_classifier(kind: str, parameters: Mapping[str, Any], seed: int = 0) -> 
     chosen = {**dict(entry.defaults), **parameters}
     unknown = [key for key in parameters if key not in known]
     if unknown:
+        # What a network is told of the job is none of the parameters that a job has.
+        offered = sorted(set(known) - ({"shapes", "scale"} if is_network(kind) else set()))
         raise JobError(
-            f"{kind} has no parameter {unknown[0]!r}; it has {', '.join(sorted(known))}"
-            f"{meant(unknown[0], known)}"
+            f"{kind} has no parameter {unknown[0]!r}; it has {', '.join(offered)}"
+            f"{meant(unknown[0], offered)}"
         )
     if "random_state" in known:
         chosen.setdefault("random_state", seed)

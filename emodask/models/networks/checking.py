@@ -156,9 +156,10 @@ def check_embeddings(name: str, models: Mapping[str, Model], place: str) -> None
         raise JobError(f"{place}.embeddings: names a model twice")
     for other in model.embeddings:
         if other not in models:
+            networks = [one for one in models if one != name and is_network(models[one].kind)]
+            have = f"networks are {', '.join(networks)}" if networks else "there is no network"
             raise JobError(
-                f"{place}.embeddings: no model {other!r}; there are {', '.join(models)}"
-                f"{meant(other, models)}"
+                f"{place}.embeddings: no model {other!r}; {have}{meant(other, networks)}"
             )
         if not is_network(models[other].kind):
             kinds = ", ".join(kind for kind in CLASSIFIERS if is_network(kind))
