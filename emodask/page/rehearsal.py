@@ -1,4 +1,4 @@
-"""A made-up recording that a judge judges before people come, so that nobody waits for compilers."""
+"""A made-up recording, judged before people come, so that nobody waits for compilers."""
 
 from __future__ import annotations
 
