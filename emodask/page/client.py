@@ -21,6 +21,7 @@ from typing import Any
 
 from emodask.errors import EmodaskError, UsageError
 from emodask.page.judgement import Judgement, Problem
+from emodask.page.problems import too_large
 from emodask.page.settings import USER
 
 _PIECE = 1 << 20
@@ -73,6 +74,9 @@ class Client:
         path = Path(file)
         if not path.is_file():
             raise UsageError(f"{path}: there is no such file")
+        most = int(self.bundles()["limits"]["max_upload"])
+        if path.stat().st_size > most:  # the server would end the connection amid the sending
+            return Judgement(path.name, problem=too_large(most))
         answer = self._ask(f"/api/predict?pictures={str(pictures).lower()}", path)
         if "problem" in answer and "probabilities" not in answer:
             return Judgement(path.name, problem=Problem(**answer["problem"]))

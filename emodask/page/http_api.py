@@ -218,5 +218,7 @@ def make_router(judge: Judge, settings: PageSettings, folder: UploadFolder) -> A
 
 def refusal(status: int, problem: Problem) -> JSONResponse:
     """The answer that says a problem."""
-    headers = {"Retry-After": _RETRY_AFTER} if status == 503 else None
+    headers = {"Retry-After": _RETRY_AFTER} if status == 503 else {}
+    if status in (408, 413):
+        headers["Connection"] = "close"  # the rest of what is being sent is not read
     return JSONResponse({"problem": problem.as_dict()}, status, headers)

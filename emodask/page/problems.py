@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
-from emodask.models.bundle import Bundle
 from emodask.page.judgement import Problem, ProblemCode
+
+if TYPE_CHECKING:
+    from emodask.models.bundle import Bundle
 
 _TYPES = "mp4, webm, mov, mkv, avi, wav, mp3, m4a, ogg or flac"
 

@@ -115,6 +115,8 @@ def test_the_status_and_shape_of_a_problem(served, uploads):
 
 def test_too_large_a_file_is_a_413_before_it_has_arrived(served, client, uploads, tmp_path):
     (tmp_path / "large.mp4").write_bytes(bytes(LIMIT + 1))
+    status, _, _ = ask(served[0], "POST", "/api/predict", *form(bytes(LIMIT + 1)))
+    assert status == 413
     problem = client.predict(tmp_path / "large.mp4").problem
     assert problem is not None
     assert (problem.code, "1 MiB" in problem.text) == ("too-large", True)
