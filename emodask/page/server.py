@@ -71,7 +71,6 @@ def _mount_page(app: FastAPI, judge: Judge, settings: PageSettings, folder: Uplo
     os.environ["GRADIO_TEMP_DIR"] = str(folder.path / "page")
     import gradio
 
-    page = importlib.import_module(_PAGE).make_page(judge, settings)
-    gradio.mount_gradio_app(
-        app, page, path="/", max_file_size=settings.max_upload, show_error=False
-    )
+    module = importlib.import_module(_PAGE)
+    page = module.make_page(judge, settings)
+    gradio.mount_gradio_app(app, page, path="/", **module.page_options(settings))
