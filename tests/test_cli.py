@@ -23,6 +23,7 @@ COMMANDS = [
     "fit",
     "pretrain",
     "predict",
+    "serve",
     "compare",
     "leaderboard",
     "plot",

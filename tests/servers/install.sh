@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Install what tests start on loopback: Ceph and Slurm from Debian, Azurite from npm; and shellcheck.
+# Install what tests start on loopback: Ceph, Slurm and Chromium from Debian, Azurite from npm; and
+# shellcheck.
 # (rclone and the GCS emulator come from PyPI with emodask's test extra.) Quick the second time.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -10,6 +11,7 @@ packages=(
     munge slurm-wlm slurmctld slurmd
     shellcheck
     npm
+    chromium ffmpeg fonts-dejavu-core
 )
 
 absent=()

@@ -1,0 +1,1 @@
+"""The page: people and programs show it recordings, and it says which emotions they show."""
