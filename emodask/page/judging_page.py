@@ -55,7 +55,6 @@ def make_page(judge: Judge, settings: PageSettings) -> gr.Blocks:
                     include_audio=True,
                     label="Clip of one person",
                     elem_id="clip",
-                    height=320,
                     webcam_options=gr.WebcamOptions(mirror=True),
                     buttons=[],
                 )
