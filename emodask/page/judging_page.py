@@ -28,6 +28,7 @@ TITLE = "emodask: which emotion does this recording express?"
 KEPT_SECONDS = 3600
 """How long Gradio keeps a recording, for the player to play it."""
 
+_BLUE, _DARKER_BLUE = "#1c6cb0", "#155690"
 _NOTHING = "There is no recording yet: upload one or record one first."
 _log = logging.getLogger(__name__)
 
@@ -105,11 +106,19 @@ def page_options(settings: PageSettings) -> dict[str, Any]:
     """
     import gradio as gr
 
+    theme = gr.themes.Default(
+        primary_hue="blue",
+        font=("Segoe UI", "Roboto", "Noto Sans", "sans-serif"),
+        font_mono=("DejaVu Sans Mono", "monospace"),
+    ).set(
+        # Gradio's orange is too pale for the white words on it.
+        button_primary_background_fill=_BLUE,
+        button_primary_background_fill_dark=_BLUE,
+        button_primary_background_fill_hover=_DARKER_BLUE,
+        button_primary_background_fill_hover_dark=_DARKER_BLUE,
+    )
     return {
-        "theme": gr.themes.Default(
-            font=("Segoe UI", "Roboto", "Noto Sans", "sans-serif"),
-            font_mono=("DejaVu Sans Mono", "monospace"),
-        ),
+        "theme": theme,
         "css": package_text("page.css"),
         "footer_links": [],
         "run_history": False,
