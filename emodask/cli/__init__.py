@@ -6,7 +6,7 @@ import sys
 
 # isort: off
 # Each adds its commands to the app, in the order that --help shows.
-from emodask.cli import jobs, media, download, stores, models, pretrain, predict, results  # noqa: F401
+from emodask.cli import jobs, media, download, stores, models, pretrain, predict, page, results  # noqa: F401
 
 # isort: on
 from emodask.cli.app import app

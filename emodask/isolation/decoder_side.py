@@ -16,6 +16,15 @@ _GRACE = 5.0
 
 def main() -> None:
     """Answer requests until the worker closes the pipe."""
+    requests, answers = own_pipes()
+    first = receive(requests)
+    if first is None:
+        return
+    _serve(requests, answers, first[0])
+
+
+def own_pipes() -> tuple[IO[bytes], IO[bytes]]:
+    """Standard input and output of this process for messages alone; stops are left to others."""
     # Both reach a whole process group; what then happens to the clip is the worker's to decide.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -24,10 +33,7 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
-    first = receive(requests)
-    if first is None:
-        return
-    _serve(requests, answers, first[0])
+    return requests, answers
 
 
 def _serve(requests: IO[bytes], answers: IO[bytes], setup: dict[str, Any]) -> None:

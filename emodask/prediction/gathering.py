@@ -13,7 +13,7 @@ from emodask.sources.location import Location, StorageOptions, expand, redact
 from emodask.sources.names import Kind, NameRejected
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
-AUDIO_SUFFIXES = (".wav", ".flac")
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus")
 SUFFIXES = VIDEO_SUFFIXES + AUDIO_SUFFIXES
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 WINDOW = 3.0
 STEP = 0.5
+EVERY = Every(seconds=STEP)
 _AT_ONCE = 8
 """Windows whose features are reduced and classified together."""
 
@@ -85,16 +86,23 @@ def predict_timeline(
     """
     loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle, storage_options)
     every = parse_step(step)
-    _check(loaded, window, every)
+    check_timeline(loaded, window, every)
     check_detectors(used(loaded))
     given = [media] if isinstance(media, str | Path) else list(media)
     clips = gather_clips([str(item) for item in given], storage_options)
-    tell = on_progress or (lambda clip, seconds: None)
-    return [_timeline(loaded, clip, window, every, tell) for clip in clips]
+    return [
+        timeline_of(loaded, clip, window=window, every=every, on_progress=on_progress)
+        for clip in clips
+    ]
 
 
-def _check(bundle: Bundle, window: float, every: Every) -> None:
-    """Refuse before any work what the bundle cannot do."""
+def check_timeline(bundle: Bundle, window: float, every: Every) -> None:
+    """Refuse before any work what the bundle cannot do.
+
+    Raises
+    ------
+    UsageError
+    """
     if bundle.tables:
         raise UsageError(
             f"this bundle reads the table {bundle.tables[0]}, which has one row a clip and none "
@@ -107,9 +115,16 @@ def _check(bundle: Bundle, window: float, every: Every) -> None:
         raise UsageError(f"a step of {every} counts video frames, and this bundle sees no video")
 
 
-def _timeline(
-    bundle: Bundle, clip: Clip, window: float, every: Every, tell: TimelineProgress
+def timeline_of(
+    bundle: Bundle,
+    clip: Clip,
+    *,
+    window: float = WINDOW,
+    every: Every = EVERY,
+    on_progress: TimelineProgress | None = None,
 ) -> Timeline:
+    """What :func:`predict_timeline` says of one clip; what ``on_progress`` raises ends it."""
+    tell = on_progress or (lambda clip, seconds: None)
     judged: list[Judged] = []
     error = ""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -238,3 +239,21 @@ def test_a_bundle_without_a_calibration_error_still_loads_and_says_so(voice, rec
     assert verdict.trust.origin == "softmax of decision values, not calibrated"
     assert verdict.as_dict()["trust"]["expected_calibration_error"] is None
     assert list(verdict.probabilities) == list(EMOTIONS)
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "m4a", "ogg"])
+def test_sound_as_phones_and_browsers_keep_it_is_taken_by_name(voice, tmp_path, suffix):
+    kinds = {"mp3": ("mp3", "libmp3lame"), "m4a": ("ipod", "aac"), "ogg": ("ogg", "libopus")}
+    container, codec = kinds[suffix]
+    file = tmp_path / f"talk.{suffix}"
+    with av.open(str(file), "w", format=container) as target:
+        stream = target.add_stream(codec, rate=48_000, layout="mono")
+        encoder = av.AudioResampler(stream.format, "mono", 48_000, stream.frame_size)
+        frame = av.AudioFrame.from_ndarray(tone(1.5)[np.newaxis], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = 48_000, 0
+        for piece in [*encoder.resample(frame), *encoder.resample(None)]:
+            target.mux(stream.encode(piece))
+        target.mux(stream.encode(None))
+    (timeline,) = predict_timeline(voice, file)
+    assert timeline.error == ""
+    assert timeline.seconds == pytest.approx(1.5, abs=0.1)

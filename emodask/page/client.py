@@ -1,0 +1,157 @@
+"""A client of the HTTP API, with nothing but the standard library.
+
+>>> from emodask.page.client import Client
+>>> client = Client("http://127.0.0.1:7860", password=None)
+>>> client.predict("talk.mp4").ranked[0]            # doctest: +SKIP
+('happy', 0.61)
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from emodask.errors import EmodaskError, UsageError
+from emodask.page.judgement import Judgement, Problem
+from emodask.page.problems import too_large
+from emodask.page.settings import USER
+
+_PIECE = 1 << 20
+
+
+class Client:
+    """Asks a page's server for judgements.
+
+    Parameters
+    ----------
+    url : str
+        Such as ``http://127.0.0.1:7860``.
+    password : str, optional
+    timeout : float
+        Seconds to wait for an answer: recordings may wait for others.
+    """
+
+    def __init__(self, url: str, password: str | None = None, timeout: float = 600.0) -> None:
+        if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+            raise UsageError(f"{url}: the address of a page begins with http:// or https://")
+        self._url = url.rstrip("/")
+        self._timeout = timeout
+        self._headers: dict[str, str] = {"Accept": "application/json"}
+        if password is not None:
+            coded = base64.b64encode(f"{USER}:{password}".encode()).decode()
+            self._headers["Authorization"] = f"Basic {coded}"
+
+    def predict(self, file: str | Path, pictures: bool = False) -> Judgement:
+        """The judgement on one recording.
+
+        Parameters
+        ----------
+        file : str or Path
+            On this machine; it is sent as it is read.
+        pictures : bool
+            Ask for the pictures of what the bundle saw and heard too.
+
+        Returns
+        -------
+        Judgement
+            With a ``problem``, if there is no verdict.
+
+        Raises
+        ------
+        UsageError
+            If there is no such file.
+        EmodaskError
+            If the server cannot be reached, or asks for another password.
+        """
+        path = Path(file)
+        if not path.is_file():
+            raise UsageError(f"{path}: there is no such file")
+        most = int(self.bundles()["limits"]["max_upload"])
+        if path.stat().st_size > most:  # the server would end the connection amid the sending
+            return Judgement(path.name, problem=too_large(most))
+        answer = self._ask(f"/api/predict?pictures={str(pictures).lower()}", path)
+        if "problem" in answer and "probabilities" not in answer:
+            return Judgement(path.name, problem=Problem(**answer["problem"]))
+        return Judgement(
+            answer["name"],
+            answer["seconds"],
+            answer["bundle"] or "",
+            tuple(answer["modalities"]),
+            answer["probabilities"],
+            tuple(answer["steps"]),
+            answer["trust"] or "",
+            tuple(answer["notes"]),
+            {
+                name: base64.b64decode(data)
+                for name, data in (answer.get("pictures") or {}).items()
+                if data
+            },
+        )
+
+    def bundles(self) -> dict[str, Any]:
+        """What judges there, and what a recording may cost, as plain JSON values."""
+        return self._ask("/api/bundles")
+
+    def health(self) -> dict[str, Any]:
+        """Whether recordings can be judged there, as plain JSON values."""
+        return self._ask("/api/health")
+
+    def _ask(self, path: str, file: Path | None = None) -> dict[str, Any]:
+        headers, body = dict(self._headers), None
+        if file is not None:
+            boundary = uuid.uuid4().hex
+            start, end = _around(file.name, boundary)
+            headers["Content-Type"] = f"multipart/form-data; boundary={boundary}"
+            headers["Content-Length"] = str(len(start) + file.stat().st_size + len(end))
+            body = _pieces(start, file, end)
+        request = urllib.request.Request(self._url + path, body, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                return _refused(error, self._url)
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", None) or error
+            raise EmodaskError(f"{self._url} does not answer: {reason}") from error
+        except json.JSONDecodeError as error:
+            raise EmodaskError(f"{self._url} is not the page of an emodask") from error
+
+
+def _refused(error: urllib.error.HTTPError, url: str) -> dict[str, Any]:
+    """The answer that says a problem."""
+    if error.code == 401:
+        raise EmodaskError(f"{url} asks for a password, and this is not the right one")
+    try:
+        answer = json.load(error)
+        code, text = answer["problem"]["code"], answer["problem"]["text"]
+    except (ValueError, KeyError, TypeError):
+        raise EmodaskError(f"{url} answers {error.code} {error.reason}") from error
+    return {"problem": {"code": code, "text": text}}
+
+
+def _around(name: str, boundary: str) -> tuple[bytes, bytes]:
+    """What a form has before and after the file."""
+    quoted = name.replace("\\", "_").replace('"', "%22").replace("\r", " ").replace("\n", " ")
+    start = (
+        f"--{boundary}\r\n"
+        f'Content-Disposition: form-data; name="file"; filename="{quoted}"\r\n'
+        "Content-Type: application/octet-stream\r\n\r\n"
+    )
+    return start.encode(), f"\r\n--{boundary}--\r\n".encode()
+
+
+def _pieces(start: bytes, file: Path, end: bytes) -> Iterator[bytes]:
+    yield start
+    with file.open("rb") as opened:
+        while piece := opened.read(_PIECE):
+            yield piece
+    yield end

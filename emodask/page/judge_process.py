@@ -1,0 +1,184 @@
+"""The server's side of a judge process: starts it, asks it, enforces its time, sees it die."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from emodask.errors import BundleError, ClusterError, EmodaskError, UsageError
+from emodask.isolation.messages import receive, send
+from emodask.page.judgement import Judgement
+
+PICTURES = ("face", "voice")
+
+_START_TIMEOUT = 300.0
+_ENDING = 5.0
+"""Seconds for a judge to end that answers no more, before it is killed."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JUDGEMENT = TypeAdapter(Judgement)
+
+
+class JudgeDied(Exception):
+    """The judge process ended before it answered; the message says how."""
+
+
+class JudgeLate(Exception):
+    """The judge process took longer than it may, and was killed."""
+
+
+class JudgeProcess:
+    """One judge process; started when asked, and again when it has died.
+
+    Parameters
+    ----------
+    setup : dict
+        What it is told first: bundles, storage options, memory.
+    """
+
+    def __init__(self, setup: dict[str, Any]) -> None:
+        self._setup = setup
+        self._process: subprocess.Popen[bytes] | None = None
+        self.cards: list[dict[str, Any]] = []
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs; None while there is none."""
+        process = self._process
+        return None if process is None or process.poll() is not None else process.pid
+
+    def start(self) -> None:
+        """Start it unless it runs, and wait until it has loaded its bundles.
+
+        Raises
+        ------
+        BundleError, UsageError
+            As loading the bundles does.
+        ClusterError
+            If no process can be started here.
+        """
+        if self.pid is not None:
+            return
+        self.close()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "emodask.page.judge_side"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None if os.environ.get("EMODASK_DEBUG") else subprocess.DEVNULL,
+        )
+        try:
+            answer, payload = self._exchange(self._setup, _START_TIMEOUT)
+        except (JudgeDied, JudgeLate) as died:
+            raise ClusterError(
+                f"no judge process can be started here: it {died}; EMODASK_DEBUG=1 shows what it "
+                "said"
+            ) from died
+        if "error" in answer:
+            self.close()
+            raise _named_error(str(answer["error"]))(str(answer["text"]))
+        self.cards = json.loads(payload)
+
+    def ask(self, file: str, name: str, max_seconds: float, seconds: float) -> Judgement:
+        """The judgement on one recording.
+
+        Raises
+        ------
+        JudgeDied, JudgeLate
+        EmodaskError
+            If it answers with what is no judgement, or cannot be started.
+        """
+        self.start()
+        header = {"file": file, "name": name, "max_seconds": max_seconds, "seconds": seconds}
+        answer, payload = self._exchange(header, seconds)
+        if "error" in answer:
+            raise EmodaskError(str(answer["text"]))
+        try:
+            return unpacked(name, answer["parts"], payload)
+        except (KeyError, TypeError, ValueError, ValidationError) as error:
+            self.close()  # it may have been taken over by what it read
+            raise EmodaskError("the judge process gave an answer that is no judgement") from error
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            with contextlib.suppress(OSError, ValueError):
+                process.communicate()
+
+    def _exchange(self, header: dict[str, Any], limit: float) -> tuple[dict[str, Any], bytes]:
+        """Send a message and wait for the answer, no longer than ``limit`` seconds."""
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(limit, stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            send(process.stdin, header)
+            answer = receive(process.stdout)
+        except (OSError, ValueError):
+            answer = None
+        finally:
+            timer.cancel()
+        if answer is not None:
+            return answer
+        if not late.is_set():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_ENDING)
+        self.close()
+        if late.is_set():
+            raise JudgeLate(f"took longer than {limit:g} s")
+        raise JudgeDied(_how(process.returncode))
+
+
+def unpacked(name: str, parts: list[list[Any]], payload: bytes) -> Judgement:
+    """The judgement that a judge packed, checked: it has read what strangers sent.
+
+    Raises
+    ------
+    ValueError, TypeError, ValidationError
+        If it is none.
+    """
+    found: dict[str, bytes] = {}
+    start = 0
+    for part, size in parts:
+        if not isinstance(size, int) or not 0 <= size <= len(payload) - start:
+            raise ValueError("parts that do not fit the bytes")
+        found[str(part)] = payload[start : start + size]
+        start += size
+    plain = json.loads(found.pop("judgement"))
+    pictures = {key: data for key, data in found.items() if key in PICTURES}
+    if not all(data.startswith(_PNG) for data in pictures.values()):
+        raise ValueError("a picture that is no PNG")
+    return _JUDGEMENT.validate_python({**plain, "name": name, "pictures": pictures})
+
+
+def _named_error(name: str) -> type[EmodaskError]:
+    return {"UsageError": UsageError}.get(name, BundleError)
+
+
+def _how(code: int) -> str:
+    """How a process ended, in words.
+
+    Examples
+    --------
+    >>> _how(-11), _how(3)
+    ('crashed (SIGSEGV)', 'ended (exit code 3)')
+    """
+    return f"crashed ({signal.Signals(-code).name})" if code < 0 else f"ended (exit code {code})"

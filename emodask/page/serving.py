@@ -1,0 +1,125 @@
+"""A page as a running server: takes its address, loads bundles, serves until it is ended."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable, Sequence
+
+from emodask.errors import UsageError
+from emodask.page.settings import PageSettings
+from emodask.sources.location import StorageOptions
+
+_MISSING = "a page needs packages that are not installed ({}): pip install 'emodask[page]'"
+
+_CLOSING = 5
+"""Seconds that open connections have when the server ends."""
+
+
+def serve_page(
+    bundles: Sequence[str],
+    settings: PageSettings,
+    *,
+    processes: int = 1,
+    storage_options: StorageOptions | None = None,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Serve until a signal ends it.
+
+    Parameters
+    ----------
+    bundles : sequence of str
+        Folders or URLs.
+    settings : PageSettings
+    processes : int
+        Recordings that are judged at a time.
+    storage_options : mapping, optional
+        For fsspec, to read the bundles.
+    say : callable
+        Told what people should know: the address, once it answers.
+
+    Raises
+    ------
+    UsageError
+        If the address cannot be taken, or the extra is not installed.
+    BundleError
+        If a bundle cannot be read.
+    """
+    try:
+        import uvicorn
+
+        from emodask.page.judge import Judge
+        from emodask.page.server import make_app
+    except ModuleNotFoundError as absent:
+        if absent.name is None or absent.name.startswith("emodask"):
+            raise
+        raise UsageError(_MISSING.format(absent.name)) from absent
+    listening = take_address(settings)
+    judge = Judge(
+        bundles,
+        processes=processes,
+        waiting=settings.waiting,
+        seconds=settings.seconds,
+        max_seconds=settings.max_seconds,
+        storage_options=storage_options,
+    )
+    address = f"http://{_shown(settings.host)}:{listening.getsockname()[1]}"
+    try:
+        say(f"loading {len(bundles)} bundle{'s' if len(bundles) > 1 else ''}")
+        judge.start()
+        for card in judge.cards:
+            say(f"{card.name}: {card.figure}")
+        if not settings.local and settings.password is None:
+            say(
+                f"warning: {settings.host} can be reached by others, and there is no password; "
+                "set EMODASK_PASSWORD"
+            )
+
+        class Server(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                if self.started:
+                    say(f"serving {address} (Ctrl-C ends it)")
+
+        config = uvicorn.Config(
+            make_app(judge, settings),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_CLOSING,
+        )
+        Server(config).run(sockets=[listening])
+    finally:
+        judge.close()
+        listening.close()
+
+
+def take_address(settings: PageSettings) -> socket.socket:
+    """A socket that listens on the address of the settings.
+
+    Raises
+    ------
+    UsageError
+        If the port is taken, or the host is not one of this machine.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.host, settings.port))
+        listening.listen()
+    except OSError as error:
+        listening.close()
+        where = f"port {settings.port} of {settings.host}"
+        if error.errno == errno.EADDRINUSE:
+            raise UsageError(
+                f"{where} is taken by another program; choose another with --port, or 0 for any "
+                "that is free"
+            ) from error
+        raise UsageError(f"{where} cannot be listened on: {error.strerror or error}") from error
+    return listening
+
+
+def _shown(host: str) -> str:
+    """A host as it stands in addresses."""
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,139 @@
+"""Promises of ``emodask serve``: it says where it is, ends cleanly, and refuses in one line."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from emodask.page.client import Client
+from tests.conftest import ROOT
+
+
+@contextmanager
+def command(*arguments, **variables):
+    """``emodask serve`` in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "emodask", "serve", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "300", **variables},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def address_of(process) -> tuple[str, str]:
+    """Where it serves, and what it said before."""
+    said = ""
+    for line in process.stderr:
+        said += line
+        if found := re.search(r"serving (http://\S+)", line):
+            return found[1], said
+    raise AssertionError(said)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_is_judges_and_ends_cleanly(page_bundles, recorded, tmp_path, number):
+    with command(page_bundles["voice"], "--port", 0, TMPDIR=str(tmp_path)) as process:
+        address, said = address_of(process)
+        assert "small: svc" in said
+        client = Client(address)
+        assert client.predict(recorded / "voice.wav").problem is None
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out) == (0, "")
+        assert err.splitlines()[-1] == "closed"
+        assert "Traceback" not in err
+        assert not list(tmp_path.glob("emodask-*"))
+
+
+def test_the_page_is_served_with_the_password_and_without_other_hosts(page_bundles, tmp_path):
+    pytest.importorskip("emodask.page.judging_page")
+    import urllib.error
+    import urllib.request
+
+    with command(
+        page_bundles["voice"], "--port", 0, EMODASK_PASSWORD="hush", TMPDIR=str(tmp_path)
+    ) as process:
+        address, _ = address_of(process)
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(address)
+        opener = urllib.request.build_opener(urllib.request.HTTPBasicAuthHandler())
+        request = urllib.request.Request(address, headers=Client(address, "hush")._headers)
+        with opener.open(request) as page:
+            assert b"gradio" in page.read()
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(page_bundles):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with command(page_bundles["voice"], "--port", port) as process:
+            _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert err == (
+        f"emodask: port {port} of 127.0.0.1 is taken by another program; choose another with "
+        "--port, or 0 for any that is free\n"
+    )
+
+
+def test_what_is_no_bundle_is_said_in_one_line(tmp_path):
+    with command(tmp_path, "--port", 0) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert err.splitlines()[-1].startswith("emodask: ")
+    assert "not a bundle" in err
+    assert "Traceback" not in err
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path):
+    for name in ("uvicorn", "fastapi"):
+        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(name={name!r})")
+    path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    with command(tmp_path, PYTHONPATH=path) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "pip install 'emodask[page]'" in err
+
+
+def test_a_host_that_others_reach_without_a_password_is_warned_of(page_bundles):
+    with command(page_bundles["voice"], "--port", 0, "--host", "0.0.0.0") as process:
+        _, said = address_of(process)
+        assert "warning: 0.0.0.0 can be reached by others" in said
+    with command(page_bundles["voice"], "--port", 0, "--host", "0.0.0.0", EMODASK_PASSWORD="x") as (
+        process
+    ):
+        _, said = address_of(process)
+        assert "warning" not in said
+
+
+def test_judges_end_with_a_server_that_is_killed(page_bundles):
+    with command(page_bundles["voice"], "--port", 0) as process:
+        address_of(process)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert children
+        process.kill()
+        process.wait()
+        from tests.page.test_judge import wait_until
+
+        wait_until(lambda: not any(_runs(pid) for pid in children))
+
+
+def _runs(pid: str) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
