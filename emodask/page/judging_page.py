@@ -71,10 +71,11 @@ def make_page(judge: Judge, settings: PageSettings) -> gr.Blocks:
                 judge_sound = _button("Judge this sound")
         verdict = gr.HTML(elem_id="verdict", js_on_load=package_text("timeline.js"))
         buttons = [judge_video, judge_sound]
-        for button, recording, kind in (
+        kinds: tuple[tuple[gr.Button, gr.Video | gr.Audio, Literal["video", "audio"]], ...] = (
             (judge_video, video, "video"),
             (judge_sound, sound, "audio"),
-        ):
+        )
+        for button, recording, kind in kinds:
             button.click(
                 _judging(judge, kind),
                 inputs=recording,

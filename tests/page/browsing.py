@@ -36,7 +36,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sound(clip: Path) -> Path:
+def spoken(clip: Path) -> Path:
     """The voice of the clip."""
     return _converted(clip, "voice.wav", "-vn", "-ar", "48000", "-ac", "1")
 
@@ -65,7 +65,7 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def browser(clip: Path, sound: Path) -> Iterator[Any]:
+def browser(clip: Path, spoken: Path) -> Iterator[Any]:
     """Headless Chromium; its camera shows the clip, its microphone hears the voice."""
     playwright = pytest.importorskip("playwright.sync_api")
     if not Path(CHROMIUM).exists():
@@ -77,7 +77,7 @@ def browser(clip: Path, sound: Path) -> Iterator[Any]:
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
         f"--use-file-for-fake-video-capture={camera}",
-        f"--use-file-for-fake-audio-capture={sound}",
+        f"--use-file-for-fake-audio-capture={spoken}",
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
