@@ -104,11 +104,11 @@ def test_the_cursor_follows_the_player(page: Any, clip: Path) -> None:
 
 
 def test_a_recording_of_camera_and_microphone_is_judged_with_both(page: Any) -> None:
-    page.locator("#clip").get_by_role("button", name="webcam").click()
+    page.locator("#clip").get_by_role("button", name="Capture from camera").click()
     page.locator("#clip").get_by_text("Click to Access Webcam").click()
-    page.locator("#clip").get_by_role("button", name="Record", exact=True).click()
+    page.locator("#clip").get_by_role("button", name="start recording").click()
     page.wait_for_timeout(3000)
-    page.locator("#clip").get_by_role("button", name="Stop").click()
+    page.locator("#clip").get_by_role("button", name="stop recording").click()
     page.get_by_role("button", name="Judge this clip").click()
     page.locator(".top-two").wait_for()
     assert json.loads(_download(page, "Download as JSON"))["modalities"] == ["face", "voice"]
