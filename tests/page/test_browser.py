@@ -108,7 +108,9 @@ def test_a_recording_of_camera_and_microphone_is_judged_with_both(page: Any) -> 
     page.locator("#clip").get_by_text("Click to Access Webcam").click()
     page.locator("#clip").get_by_role("button", name="start recording").click()
     page.wait_for_timeout(3000)
-    page.locator("#clip").get_by_role("button", name="stop recording").click()
+    # Gradio leaves the label as it was when the button stops.
+    page.locator("#clip").get_by_role("button", name="start recording").click()
+    page.locator(".verdict, #clip video[src]").first.wait_for()
     page.get_by_role("button", name="Judge this clip").click()
     page.locator(".top-two").wait_for()
     assert json.loads(_download(page, "Download as JSON"))["modalities"] == ["face", "voice"]
