@@ -52,7 +52,7 @@ class PretendJudge:
         self.names.append(name)
         code: Any
         for code, text in PROBLEMS.items():
-            if code in name:
+            if name.startswith(code):
                 return Judgement(name, problem=Problem(code, text))
         if "broken" in name:
             raise RuntimeError("the judge is broken")
