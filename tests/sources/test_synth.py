@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import subprocess
+import sys
 import zipfile
 from collections import Counter
 from fractions import Fraction
@@ -125,6 +128,20 @@ def test_wav_is_mono_16_bit_and_says_what_the_full_av_says() -> None:
         np.corrcoef(wav[4096 : n - 4096], np.roll(aac, k)[4096 : n - 4096])[0, 1] for k in lags
     )
     assert match > 0.9
+
+
+def test_the_same_clips_are_of_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    """With x264's lookahead they were not: it decides by what memory held before."""
+    code = (
+        "import sys; from emodask.sources.synth import synthesize; synthesize(sys.argv[1], "
+        "actors=1, clips=3, workers=1, modalities=('video-only',))"
+    )
+    found = set()
+    for name in ("a", "b", "c"):
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], check=True, timeout=120)
+        (archive,) = (tmp_path / name).glob("*.zip")
+        found.add(hashlib.sha256(archive.read_bytes()).hexdigest())
+    assert len(found) == 1
 
 
 def test_the_same_arguments_give_the_same_bytes_whatever_the_workers(tmp_path: Path) -> None:

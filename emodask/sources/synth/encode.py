@@ -20,7 +20,9 @@ def encode_video(
 ) -> bytes:
     """Encode planar YUV 4:2:0 frames as H.264 in an mp4 without sound.
 
-    One encoder thread: x264 divides its work by thread, and so would its bytes be.
+    One encoder thread: x264 divides its work by thread, and so would its bytes be. No lookahead:
+    what x264 decides in it depends on what was in memory before, so that bytes would differ from
+    run to run.
 
     Parameters
     ----------
@@ -41,7 +43,12 @@ def encode_video(
         stream = container.add_stream("libx264", rate=fps)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
-        stream.options = {"preset": "veryfast", "crf": "20", "flags": "+bitexact"}
+        stream.options = {
+            "preset": "veryfast",
+            "crf": "20",
+            "flags": "+bitexact",
+            "x264-params": "rc-lookahead=0",
+        }
         stream.codec_context.thread_count = 1
         for picture in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="yuv420p")))
