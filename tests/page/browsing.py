@@ -64,9 +64,13 @@ def address() -> Iterator[str]:
     thread.join(30)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(clip: Path, spoken: Path) -> Iterator[Any]:
-    """Headless Chromium; its camera shows the clip, its microphone hears the voice."""
+    """Headless Chromium; its camera shows the clip, its microphone hears the voice.
+
+    Until it ends, Playwright's event loop runs in this thread, and tests of other modules could run
+    none of their own.
+    """
     playwright = pytest.importorskip("playwright.sync_api")
     if not Path(CHROMIUM).exists():
         _missing(f"no {CHROMIUM}")
