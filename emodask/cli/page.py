@@ -37,9 +37,6 @@ def serve(
             help="Ask everybody for it, with the name emodask.",
         ),
     ] = None,
-    runs: Annotated[
-        str | None, typer.Option(metavar="PATTERN", help="Runs to show beside, such as 'runs/*'.")
-    ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Recordings judged at a time.")] = 1,
     waiting: Annotated[
         int, typer.Option(min=0, rich_help_panel=_LIMITS, help="How many may wait beside those.")
@@ -61,16 +58,7 @@ def serve(
     from emodask.page.settings import PageSettings
 
     reporter = make_reporter(log_json, stderr=True)
-    settings = PageSettings(
-        host,
-        port,
-        password,
-        max_upload << 20,
-        max_seconds,
-        seconds,
-        waiting,
-        runs,
-    )
+    settings = PageSettings(host, port, password, max_upload << 20, max_seconds, seconds, waiting)
     try:
         serve_page(
             bundle,

@@ -31,8 +31,6 @@ class PageSettings:
         How long judging it may take.
     waiting : int
         Recordings that wait while others are judged.
-    runs : str or None
-        A folder or glob of runs to show beside.
 
     Raises
     ------
@@ -46,7 +44,6 @@ class PageSettings:
     max_seconds: float = 120.0
     seconds: float = 120.0
     waiting: int = 8
-    runs: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
