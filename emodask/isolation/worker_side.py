@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +16,8 @@ import numpy.typing as npt
 
 from emodask.clip_features import DECODING, Compute, Steps, add_steps
 from emodask.errors import ClusterError, FeatureError, MediaError
-from emodask.isolation.messages import receive, send, unpack
+from emodask.isolation.asking import ProcessDied, ProcessLate, ask, how_it_ended
+from emodask.isolation.messages import unpack
 from emodask.job import Job
 from emodask.job_weights import parts_here
 from emodask.sources.names import Modality
@@ -29,9 +29,6 @@ CLIP_MEMORY = 2 << 30
 """Bytes that a decoder may allocate beyond what its libraries need, where a worker has as many."""
 
 _START_TIMEOUT = 180.0
-_ENDING = 5.0
-"""Seconds for a decoder to end that answers no more, before it is killed."""
-
 _TRIES = 2
 
 
@@ -192,47 +189,14 @@ class Decoder:
         overdue: str,
     ) -> tuple[dict[str, Any], bytes]:
         """Send a message and wait for the answer, no longer than ``limit`` seconds."""
-        assert process.stdin is not None
-        assert process.stdout is not None
-        late = threading.Event()
-
-        def stop() -> None:
-            late.set()
-            process.kill()
-
-        timer = threading.Timer(limit, stop)
-        timer.daemon = True
-        timer.start()
         try:
-            send(process.stdin, header, data)
-            answer = receive(process.stdout)
-        except (OSError, ValueError):
-            answer = None
-        finally:
-            timer.cancel()
-        if answer is not None:
-            return answer
-        self._process = None
-        if not late.is_set():  # it may have closed its pipe and be about to end in its own way
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_ENDING)
-        process.kill()
-        with contextlib.suppress(OSError):
-            process.communicate()
-        raise _DecoderDied(overdue if late.is_set() else _how(process.returncode))
-
-
-def _how(code: int) -> str:
-    """How a process ended, in words.
-
-    Examples
-    --------
-    >>> _how(-11), _how(3)
-    ('crashed the decoder (SIGSEGV)', 'ended the decoder (exit code 3)')
-    """
-    if code >= 0:
-        return f"ended the decoder (exit code {code})"
-    return f"crashed the decoder ({signal.Signals(-code).name})"
+            return ask(process, header, data, limit)
+        except ProcessLate as late:
+            self._process = None
+            raise _DecoderDied(overdue) from late
+        except ProcessDied as died:
+            self._process = None
+            raise _DecoderDied(how_it_ended(died.code, "the decoder")) from died
 
 
 _threads = threading.local()

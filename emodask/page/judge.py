@@ -10,8 +10,9 @@ from typing import Any
 
 from emodask.errors import EmodaskError, UsageError
 from emodask.isolation import CLIP_MEMORY
+from emodask.isolation.asking import ProcessDied, ProcessLate
 from emodask.page.cards import BundleCard
-from emodask.page.judge_process import JudgeDied, JudgeLate, JudgeProcess
+from emodask.page.judge_process import JudgeProcess
 from emodask.page.judgement import Judgement
 from emodask.page.problems import BUSY, failed, took_too_long
 from emodask.sources.location import StorageOptions
@@ -147,9 +148,9 @@ class Judge:
     def _judged(self, process: JudgeProcess, file: Path, name: str) -> Judgement:
         try:
             return process.ask(str(Path(file).absolute()), name, self.max_seconds, self.seconds)
-        except JudgeLate:
+        except ProcessLate:
             problem = took_too_long(self.seconds)
-        except JudgeDied as died:
+        except ProcessDied as died:
             problem = failed(f"the process that judged it {died}; others are not affected")
         except EmodaskError as error:
             problem = failed(str(error))

@@ -5,34 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from emodask.errors import BundleError, ClusterError, EmodaskError, UsageError
-from emodask.isolation.messages import receive, send
+from emodask.isolation.asking import ProcessDied, ProcessLate, ask
 from emodask.page.judgement import Judgement
 
 PICTURES = ("face", "voice")
 
 _START_TIMEOUT = 300.0
-_ENDING = 5.0
-"""Seconds for a judge to end that answers no more, before it is killed."""
-
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JUDGEMENT = TypeAdapter(Judgement)
-
-
-class JudgeDied(Exception):
-    """The judge process ended before it answered; the message says how."""
-
-
-class JudgeLate(Exception):
-    """The judge process took longer than it may, and was killed."""
 
 
 class JudgeProcess:
@@ -76,7 +63,7 @@ class JudgeProcess:
         )
         try:
             answer, payload = self._exchange(self._setup, _START_TIMEOUT)
-        except (JudgeDied, JudgeLate) as died:
+        except (ProcessDied, ProcessLate) as died:
             raise ClusterError(
                 f"no judge process can be started here: it {died}; EMODASK_DEBUG=1 shows what it "
                 "said"
@@ -91,7 +78,7 @@ class JudgeProcess:
 
         Raises
         ------
-        JudgeDied, JudgeLate
+        ProcessDied, ProcessLate
         EmodaskError
             If it answers with what is no judgement, or cannot be started.
         """
@@ -116,35 +103,12 @@ class JudgeProcess:
 
     def _exchange(self, header: dict[str, Any], limit: float) -> tuple[dict[str, Any], bytes]:
         """Send a message and wait for the answer, no longer than ``limit`` seconds."""
-        process = self._process
-        assert process is not None
-        assert process.stdin is not None
-        assert process.stdout is not None
-        late = threading.Event()
-
-        def stop() -> None:
-            late.set()
-            process.kill()
-
-        timer = threading.Timer(limit, stop)
-        timer.daemon = True
-        timer.start()
+        assert self._process is not None
         try:
-            send(process.stdin, header)
-            answer = receive(process.stdout)
-        except (OSError, ValueError):
-            answer = None
-        finally:
-            timer.cancel()
-        if answer is not None:
-            return answer
-        if not late.is_set():
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_ENDING)
-        self.close()
-        if late.is_set():
-            raise JudgeLate(f"took longer than {limit:g} s")
-        raise JudgeDied(_how(process.returncode))
+            return ask(self._process, header, b"", limit)
+        except (ProcessDied, ProcessLate):
+            self.close()
+            raise
 
 
 def unpacked(name: str, parts: list[list[Any]], payload: bytes) -> Judgement:
@@ -171,14 +135,3 @@ def unpacked(name: str, parts: list[list[Any]], payload: bytes) -> Judgement:
 
 def _named_error(name: str) -> type[EmodaskError]:
     return {"UsageError": UsageError}.get(name, BundleError)
-
-
-def _how(code: int) -> str:
-    """How a process ended, in words.
-
-    Examples
-    --------
-    >>> _how(-11), _how(3)
-    ('crashed (SIGSEGV)', 'ended (exit code 3)')
-    """
-    return f"crashed ({signal.Signals(-code).name})" if code < 0 else f"ended (exit code {code})"
