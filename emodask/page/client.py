@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from emodask.errors import EmodaskError, UsageError
-from emodask.page.judgement import Judgement, Problem
-from emodask.page.problems import too_large
+from emodask.page.judges.judgement import Judgement, Problem
+from emodask.page.judges.problems import too_large
 from emodask.page.settings import USER
 
 _PIECE = 1 << 20

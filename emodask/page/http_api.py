@@ -14,9 +14,9 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 import emodask
-from emodask.page.judge import Judge
-from emodask.page.judgement import Judgement, Problem, ProblemCode
-from emodask.page.problems import too_large
+from emodask.page.judges.judge import Judge
+from emodask.page.judges.judgement import Judgement, Problem, ProblemCode
+from emodask.page.judges.problems import too_large
 from emodask.page.settings import PageSettings
 from emodask.page.uploads import (
     FIELD,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.util
 import os
 from collections.abc import AsyncIterator
 
@@ -14,13 +12,11 @@ from fastapi.responses import JSONResponse
 
 import emodask
 from emodask.page.http_api import make_router, refusal
-from emodask.page.judge import Judge
-from emodask.page.judgement import Problem
+from emodask.page.judges.judge import Judge
+from emodask.page.judges.judgement import Problem
 from emodask.page.password import PasswordGuard
 from emodask.page.settings import PageSettings
 from emodask.page.uploads import UploadFolder
-
-_PAGE = "emodask.page.judging_page"
 
 
 def make_app(judge: Judge, settings: PageSettings) -> FastAPI:
@@ -58,8 +54,7 @@ def make_app(judge: Judge, settings: PageSettings) -> FastAPI:
         where = ".".join(str(part) for part in found["loc"])
         return refusal(422, Problem("failed", f"{where}: {found['msg']}."))
 
-    if importlib.util.find_spec(_PAGE) is not None:
-        _mount_page(app, judge, settings, folder)
+    _mount_page(app, judge, settings, folder)
     if settings.password is not None:
         app.add_middleware(PasswordGuard, password=settings.password)
     return app
@@ -71,6 +66,6 @@ def _mount_page(app: FastAPI, judge: Judge, settings: PageSettings, folder: Uplo
     os.environ["GRADIO_TEMP_DIR"] = str(folder.path / "page")
     import gradio
 
-    module = importlib.import_module(_PAGE)
-    page = module.make_page(judge, settings)
-    gradio.mount_gradio_app(app, page, path="/", **module.page_options(settings))
+    from emodask.page.judging.page import make_page, page_options
+
+    gradio.mount_gradio_app(app, make_page(judge, settings), path="/", **page_options(settings))

@@ -48,7 +48,7 @@ def serve_page(
     try:
         import uvicorn
 
-        from emodask.page.judge import Judge
+        from emodask.page.judges.judge import Judge
         from emodask.page.server import make_app
     except ModuleNotFoundError as absent:
         if absent.name is None or absent.name.startswith("emodask"):

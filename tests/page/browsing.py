@@ -45,7 +45,7 @@ def spoken(clip: Path) -> Path:
 def address() -> Iterator[str]:
     """Of the page."""
     fastapi, gradio, uvicorn = (pytest.importorskip(n) for n in ("fastapi", "gradio", "uvicorn"))
-    from emodask.page.judging_page import make_page, page_options
+    from emodask.page.judging.page import make_page, page_options
 
     page: Any = make_page(PretendJudge(), SETTINGS)  # type: ignore[arg-type]
     options = page_options(SETTINGS)  # type: ignore[arg-type]

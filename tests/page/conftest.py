@@ -6,7 +6,7 @@ import pytest
 
 from emodask.fitting import fit
 from emodask.job import parse_job
-from emodask.page.judge import Judge
+from emodask.page.judges.judge import Judge
 from tests.conftest import SMALL
 from tests.media_files import moving_bars, mp4, tone, wav
 from tests.page.browsing import address, browser, clip, spoken  # noqa: F401  fixtures

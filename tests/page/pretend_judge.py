@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from emodask.emotions import EMOTIONS
-from emodask.page.judgement import Judgement, Problem
+from emodask.page.judges.judgement import Judgement, Problem
 
 SETTINGS = SimpleNamespace(max_upload=20 * 2**20, max_seconds=600.0)
 

@@ -17,7 +17,7 @@ import uvicorn
 from emodask.errors import EmodaskError, UsageError
 from emodask.page import server
 from emodask.page.client import Client
-from emodask.page.judgement import Judgement
+from emodask.page.judges.judgement import Judgement
 from emodask.page.server import make_app
 from emodask.page.settings import PageSettings
 from emodask.page.uploads import UploadFolder
@@ -30,7 +30,7 @@ LIMIT = 1 << 20
 def serving(judge, settings):
     """A server on a free port, without the page; gives its port and its application."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server, "_PAGE", "emodask.page.absent")
+        patch.setattr(server, "_mount_page", lambda *_: None)
         app = make_app(judge, settings)
     listening = socket.create_server(("127.0.0.1", 0))
     running = uvicorn.Server(uvicorn.Config(app, log_level="warning"))

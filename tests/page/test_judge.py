@@ -12,12 +12,12 @@ import pytest
 from emodask.errors import BundleError, UsageError
 from emodask.media.tracks import tracks
 from emodask.models.bundle import load_bundle
-from emodask.page.cards import card_of, cards_of
-from emodask.page.judge import Judge
-from emodask.page.judge_process import unpacked
-from emodask.page.judge_side import packed
-from emodask.page.judgement import Judgement
-from emodask.page.judging import Bench
+from emodask.page.judges.bench import Bench
+from emodask.page.judges.cards import card_of, cards_of
+from emodask.page.judges.judge import Judge
+from emodask.page.judges.judge_process import unpacked
+from emodask.page.judges.judge_side import packed
+from emodask.page.judges.judgement import Judgement
 from emodask.prediction import predict_timeline
 from tests.media_files import moving_bars, mp4, tone, wav
 

@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,10 +63,6 @@ def test_it_says_where_it_is_judges_and_ends_cleanly(page_bundles, recorded, tmp
 
 
 def test_the_page_is_served_with_the_password_and_without_other_hosts(page_bundles, tmp_path):
-    pytest.importorskip("emodask.page.judging_page")
-    import urllib.error
-    import urllib.request
-
     with command(
         page_bundles["voice"], "--port", 0, EMODASK_PASSWORD="hush", TMPDIR=str(tmp_path)
     ) as process:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from emodask.errors import BundleError, ClusterError, EmodaskError, UsageError
 from emodask.isolation.asking import ProcessDied, ProcessLate, ask
-from emodask.page.judgement import Judgement
+from emodask.page.judges.judgement import Judgement
 
 PICTURES = ("face", "voice")
 
@@ -56,7 +56,7 @@ class JudgeProcess:
             return
         self.close()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "emodask.page.judge_side"],
+            [sys.executable, "-m", "emodask.page.judges.judge_side"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if os.environ.get("EMODASK_DEBUG") else subprocess.DEVNULL,

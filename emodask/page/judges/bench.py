@@ -16,10 +16,10 @@ from emodask.media.sound import joined, sound_pieces
 from emodask.media.tracks import Tracks, tracks
 from emodask.models.bundle import Bundle
 from emodask.models.trust import trust
-from emodask.page.cards import BundleCard, cards_of
-from emodask.page.judgement import Judgement, Problem
-from emodask.page.pictures import face_picture, voice_picture
-from emodask.page.problems import (
+from emodask.page.judges.cards import BundleCard, cards_of
+from emodask.page.judges.judgement import Judgement, Problem
+from emodask.page.judges.pictures import face_picture, voice_picture
+from emodask.page.judges.problems import (
     NO_MEMORY,
     NO_VOICE,
     failed,

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from emodask.page.judging import Bench
+from emodask.page.judges.bench import Bench
 
 _RATE = 48_000
 _FRAMES = 30

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from emodask.page.judgement import Problem, ProblemCode
+from emodask.page.judges.judgement import Problem, ProblemCode
 
 if TYPE_CHECKING:
     from emodask.models.bundle import Bundle

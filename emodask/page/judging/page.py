@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-from emodask.page.judgement import Judgement, Problem
-from emodask.page.timeline_view import (
+from emodask.page.judges.judgement import Judgement, Problem
+from emodask.page.judging.verdict import (
     Player,
     opening_html,
     package_text,
@@ -20,7 +20,7 @@ from emodask.page.timeline_view import (
 if TYPE_CHECKING:
     import gradio as gr
 
-    from emodask.page.judge import Judge
+    from emodask.page.judges.judge import Judge
     from emodask.page.settings import PageSettings
 
 TITLE = "emodask: which emotion does this recording express?"

@@ -11,10 +11,10 @@ from typing import Any
 from emodask.errors import EmodaskError, UsageError
 from emodask.isolation import CLIP_MEMORY
 from emodask.isolation.asking import ProcessDied, ProcessLate
-from emodask.page.cards import BundleCard
-from emodask.page.judge_process import JudgeProcess
-from emodask.page.judgement import Judgement
-from emodask.page.problems import BUSY, failed, took_too_long
+from emodask.page.judges.cards import BundleCard
+from emodask.page.judges.judge_process import JudgeProcess
+from emodask.page.judges.judgement import Judgement
+from emodask.page.judges.problems import BUSY, failed, took_too_long
 from emodask.sources.location import StorageOptions
 
 

@@ -1,4 +1,4 @@
-"""The judge process: ``python -m emodask.page.judge_side``, started by the server of a page."""
+"""A judge process: ``python -m emodask.page.judges.judge_side``, which the server starts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from emodask.isolation.decoder_side import limit_memory, own_pipes
 from emodask.isolation.messages import receive, send
 
 if TYPE_CHECKING:
-    from emodask.page.judgement import Judgement
-    from emodask.page.judging import Bench
+    from emodask.page.judges.bench import Bench
+    from emodask.page.judges.judgement import Judgement
 
 _GRACE = 5.0
 """Seconds after its limit that a judge ends itself, if the server that should has died."""
@@ -32,7 +32,7 @@ def _serve(requests: IO[bytes], answers: IO[bytes], setup: dict[str, Any]) -> No
     from emodask.cluster import pin_threads
     from emodask.errors import EmodaskError
     from emodask.models.bundle import load_bundle
-    from emodask.page.judging import Bench
+    from emodask.page.judges.bench import Bench
 
     pin_threads()
     try:
@@ -73,7 +73,7 @@ def _warm_up(bench: Bench) -> None:
 
     What goes wrong with it goes wrong with nobody's recording.
     """
-    from emodask.page.rehearsal import rehearse
+    from emodask.page.judges.rehearsal import rehearse
 
     with tempfile.TemporaryDirectory(prefix="emodask-judge-") as folder:
         try:

@@ -16,8 +16,8 @@ from emodask.prediction.picture import COLOURS
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from emodask.page.cards import BundleCard
-    from emodask.page.judgement import Judgement
+    from emodask.page.judges.cards import BundleCard
+    from emodask.page.judges.judgement import Judgement
 
 OTHER = "#7f7f7f"
 """Of emotions that a job named itself."""
@@ -162,7 +162,7 @@ def opening_html(cards: Sequence[BundleCard], max_seconds: float, max_upload: in
 
 def package_text(file: str) -> str:
     """A style sheet or script of this package."""
-    return resources.files("emodask.page").joinpath(file).read_text(encoding="utf-8")
+    return resources.files("emodask.page.judging").joinpath(file).read_text(encoding="utf-8")
 
 
 def _stretch(step: Any, start: float, end: float) -> Stretch:

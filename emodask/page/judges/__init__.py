@@ -1,0 +1,1 @@
+"""Judges: processes that hold bundles, what they are asked and what they answer."""
