@@ -41,6 +41,20 @@ def scrub(text: str) -> str:
     return _NAMED.sub(r"\1\2***\2", text)
 
 
+_FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/:,;'\"]+/)+")
+
+
+def without_folders(text: str) -> str:
+    """A text for pages: without credentials, and without the folders of this machine.
+
+    Examples
+    --------
+    >>> without_folders("/home/me/data/a.wav: not a wav; s3://me:hush@bucket/b.wav is")
+    'a.wav: not a wav; s3://bucket/b.wav is'
+    """
+    return _FOLDERS.sub("", scrub(text))
+
+
 def clean_cause(error: BaseException) -> BaseException | None:
     """What an error may be raised from: itself, or nothing where a traceback would tell secrets.
 

@@ -1,4 +1,4 @@
-"""The command that serves the page and the HTTP API."""
+"""The command that serves the page, the HTTP API and the pages of results."""
 
 from __future__ import annotations
 
@@ -15,16 +15,31 @@ _LIMITS = "What a recording may cost"
 @app.command(
     rich_help_panel="Models",
     epilog="Examples: emodask serve result/bundle | emodask serve both voice face --port 8000 | "
-    "EMODASK_PASSWORD=hush emodask serve result/bundle --host 0.0.0.0",
+    "emodask serve --runs results | EMODASK_PASSWORD=hush emodask serve result/bundle "
+    "--host 0.0.0.0",
 )
 def serve(
     bundle: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="Folders or URLs of bundles. The first judges; later ones of one modality stand "
             "in where a recording lacks the other."
         ),
-    ],
+    ] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIR_OR_URL",
+            help="Show results: a run, a folder of runs or a glob of them. Repeatable.",
+        ),
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where the clips of the runs lie, to be played; by default where each run.json "
+            "says. Repeatable."
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for others too.")] = (
         "127.0.0.1"
     ),
@@ -53,7 +68,7 @@ def serve(
     storage_option: StorageOption = None,
     log_json: LogJsonOption = False,
 ) -> None:
-    """Serve a page and an HTTP API that judge recordings by bundles."""
+    """Serve a page and an HTTP API that judge recordings by bundles, and pages of results."""
     from emodask.page.serving import serve_page
     from emodask.page.settings import PageSettings
 
@@ -61,8 +76,10 @@ def serve(
     settings = PageSettings(host, port, password, max_upload << 20, max_seconds, seconds, waiting)
     try:
         serve_page(
-            bundle,
+            bundle or [],
             settings,
+            runs=runs or [],
+            sources=source or [],
             processes=processes,
             storage_options=storage_options(storage_option),
             say=reporter.say,

@@ -19,6 +19,9 @@ from emodask.evaluation.results import Interval
 from emodask.evaluation.run_files import RunFiles, open_run
 from emodask.sources.location import StorageOptions
 
+COMMON_HINT = "--common compares on those"
+"""How a refusal of other clips ends: what the command line can do about it."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -267,7 +270,7 @@ def _aligned(
         raise UsageError(
             f"the runs were not tested on the same clips: {'; '.join(differ)}; "
             f"{_clips(int(same.sum()))} {_are(int(same.sum()))} the same; "
-            "--common compares on those"
+            f"{COMMON_HINT}"
         )
     if not same.any():
         raise EvaluationError(f"the runs have no clip in common: {'; '.join(differ)}")

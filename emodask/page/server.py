@@ -1,4 +1,4 @@
-"""The server: the API, the page before it if there is one, and a password before both."""
+"""The server: the API and its page, the pages of results, and a password before all of them."""
 
 from __future__ import annotations
 
@@ -8,27 +8,32 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 
 import emodask
 from emodask.page.http_api import make_router, refusal
 from emodask.page.judges.judge import Judge
 from emodask.page.judges.judgement import Problem
 from emodask.page.password import PasswordGuard
+from emodask.page.results.routes import ResultsPages
+from emodask.page.results.runs import Runs
 from emodask.page.settings import PageSettings
 from emodask.page.uploads import UploadFolder
 
 
-def make_app(judge: Judge, settings: PageSettings) -> FastAPI:
+def make_app(judge: Judge | None, settings: PageSettings, runs: Runs | None = None) -> FastAPI:
     """The application that a server runs.
 
     Parameters
     ----------
-    judge : Judge
-        Started; who started it closes it.
+    judge : Judge or None
+        Started; who started it closes it. Without one there is neither its page nor the API.
     settings : PageSettings
+    runs : Runs, optional
+        Whose pages are served below ``/runs/``.
     """
     folder = UploadFolder()
+    results = ResultsPages(runs, judging=judge is not None) if runs is not None else None
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -36,6 +41,8 @@ def make_app(judge: Judge, settings: PageSettings) -> FastAPI:
             yield
         finally:
             folder.close()
+            if results is not None:
+                results.close()
 
     app = FastAPI(
         title="emodask",
@@ -46,7 +53,10 @@ def make_app(judge: Judge, settings: PageSettings) -> FastAPI:
         redoc_url=None,
     )
     app.state.uploads = folder  # for as long as the application
-    app.include_router(make_router(judge, settings, folder))
+    if results is not None:
+        app.include_router(results.router)
+    if judge is not None:
+        app.include_router(make_router(judge, settings, folder))
 
     @app.exception_handler(RequestValidationError)
     async def misused(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -54,13 +64,22 @@ def make_app(judge: Judge, settings: PageSettings) -> FastAPI:
         where = ".".join(str(part) for part in found["loc"])
         return refusal(422, Problem("failed", f"{where}: {found['msg']}."))
 
-    _mount_page(app, judge, settings, folder)
+    if judge is not None:
+        _mount_page(app, judge, settings, folder, results is not None)
+    else:
+
+        @app.get("/", include_in_schema=False)
+        async def first() -> RedirectResponse:
+            return RedirectResponse("runs/")
+
     if settings.password is not None:
         app.add_middleware(PasswordGuard, password=settings.password)
     return app
 
 
-def _mount_page(app: FastAPI, judge: Judge, settings: PageSettings, folder: UploadFolder) -> None:
+def _mount_page(
+    app: FastAPI, judge: Judge, settings: PageSettings, folder: UploadFolder, results: bool
+) -> None:
     """Put the page at ``/``, without any word to other hosts."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = str(folder.path / "page")
@@ -68,4 +87,5 @@ def _mount_page(app: FastAPI, judge: Judge, settings: PageSettings, folder: Uplo
 
     from emodask.page.judging.page import make_page, page_options
 
-    gradio.mount_gradio_app(app, make_page(judge, settings), path="/", **page_options(settings))
+    page = make_page(judge, settings, results)
+    gradio.mount_gradio_app(app, page, path="/", **page_options(settings))

@@ -1,4 +1,4 @@
-"""A page as a running server: takes its address, loads bundles, serves until it is ended."""
+"""Pages as a running server: takes its address, loads bundles, serves until it is ended."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ def serve_page(
     bundles: Sequence[str],
     settings: PageSettings,
     *,
+    runs: Sequence[str] = (),
+    sources: Sequence[str] = (),
     processes: int = 1,
     storage_options: StorageOptions | None = None,
     say: Callable[[str], None] = print,
@@ -29,46 +31,62 @@ def serve_page(
     Parameters
     ----------
     bundles : sequence of str
-        Folders or URLs.
+        Folders or URLs; without any there are the pages of results alone.
     settings : PageSettings
+    runs : sequence of str
+        Folders, globs or URLs of runs whose results are shown.
+    sources : sequence of str
+        Where the media of their clips lie; by default where each ``run.json`` says.
     processes : int
         Recordings that are judged at a time.
     storage_options : mapping, optional
-        For fsspec, to read the bundles.
+        For fsspec, to read bundles and runs.
     say : callable
         Told what people should know: the address, once it answers.
 
     Raises
     ------
     UsageError
-        If the address cannot be taken, or the extra is not installed.
+        If there is nothing to serve, the address cannot be taken, or the extra is not installed.
     BundleError
         If a bundle cannot be read.
     """
+    if not bundles and not runs:
+        raise UsageError("nothing to serve: pass bundles to judge by, or results with --runs DIR")
     try:
         import uvicorn
 
         from emodask.page.judges.judge import Judge
+        from emodask.page.results.runs import Runs
         from emodask.page.server import make_app
     except ModuleNotFoundError as absent:
         if absent.name is None or absent.name.startswith("emodask"):
             raise
         raise UsageError(_MISSING.format(absent.name)) from absent
     listening = take_address(settings)
-    judge = Judge(
-        bundles,
-        processes=processes,
-        waiting=settings.waiting,
-        seconds=settings.seconds,
-        max_seconds=settings.max_seconds,
-        storage_options=storage_options,
-    )
+    results = Runs(runs, storage_options, sources) if runs else None
+    judge = None
+    if bundles:
+        judge = Judge(
+            bundles,
+            processes=processes,
+            waiting=settings.waiting,
+            seconds=settings.seconds,
+            max_seconds=settings.max_seconds,
+            storage_options=storage_options,
+        )
     address = f"http://{_shown(settings.host)}:{listening.getsockname()[1]}"
     try:
-        say(f"loading {len(bundles)} bundle{'s' if len(bundles) > 1 else ''}")
-        judge.start()
-        for card in judge.cards:
-            say(f"{card.name}: {card.figure}")
+        if judge is not None:
+            say(f"loading {len(bundles)} bundle{'s' if len(bundles) > 1 else ''}")
+            judge.start()
+            for card in judge.cards:
+                say(f"{card.name}: {card.figure}")
+        if results is not None:
+            listing = results.listing()
+            say(f"{len(listing.runs)} run{'' if len(listing.runs) == 1 else 's'} found")
+            for trouble in listing.troubles:
+                say(f"warning: {trouble}")
         if not settings.local and settings.password is None:
             say(
                 f"warning: {settings.host} can be reached by others, and there is no password; "
@@ -82,7 +100,7 @@ def serve_page(
                     say(f"serving {address} (Ctrl-C ends it)")
 
         config = uvicorn.Config(
-            make_app(judge, settings),
+            make_app(judge, settings, results),
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -90,7 +108,8 @@ def serve_page(
         )
         Server(config).run(sockets=[listening])
     finally:
-        judge.close()
+        if judge is not None:
+            judge.close()
         listening.close()
 
 

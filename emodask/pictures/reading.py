@@ -77,7 +77,7 @@ def recorded_sources(store: StoreAddress, digest: str) -> list[str]:
 
 
 def _lies(place: Path, name: str) -> bool:
-    if not name or Path(name).name != name:  # a record names files, not places
+    if name in ("", "..") or Path(name).name != name:  # a record names files, not places
         return False
     return place.joinpath(name).exists() or bool(glob.glob(str(place / name)))
 

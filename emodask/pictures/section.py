@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from emodask.errors import EmodaskError
 from emodask.evaluation.pages.drawing import svg
 from emodask.pictures import colours
-from emodask.scrubbing import scrub
+from emodask.scrubbing import without_folders
 from emodask.sources.addresses import StorageOptions
 from emodask.sources.location import reason
 from emodask.store import StoreAddress, attributes
@@ -137,7 +137,7 @@ def what_models_see(
         return _section(store, sources, storage_options, seconds)
     except Exception as error:  # a report without pictures is better than none
         why = str(error) if isinstance(error, EmodaskError) else reason(error)
-        return Section(notes=(f"No pictures could be drawn: {_clean(why)}.",))
+        return Section(notes=(f"No pictures could be drawn: {_sentence(why)}.",))
 
 
 def _section(
@@ -147,8 +147,6 @@ def _section(
     seconds: float,
 ) -> Section | None:
     from emodask.pictures.clip_pictures import clip_pictures
-    from emodask.pictures.curve_figures import basis_figure
-    from emodask.pictures.frames import frames_sentence
     from emodask.pictures.reading import MediaReader, recorded_sources
     from emodask.pictures.stored import StoredFeatures
 
@@ -169,7 +167,47 @@ def _section(
             frames, missing = _frames(features, clip, why or reader)
             clips.append(_view(found, frames))
             for line in (*found.left_out, *missing):
-                notes.setdefault(_clean(line), []).append(clip.emotion)
+                notes.setdefault(_sentence(line), []).append(clip.emotion)
+    everywhere = len(clips)
+    return _drawn(
+        features,
+        clips,
+        tuple(
+            f"{line}." if len(of) == everywhere else f"{', '.join(of)}: {line}."
+            for line, of in notes.items()
+        ),
+    )
+
+
+def stored_pictures(features: StoredFeatures, clip: StoredClip) -> Section | None:
+    """Draw what a store itself holds of one clip; no media are read or decoded.
+
+    Parameters
+    ----------
+    features : StoredFeatures
+    clip : StoredClip
+        One whose features are stored.
+
+    Returns
+    -------
+    Section or None
+        None if nothing of it can be drawn.
+    """
+    from emodask.pictures.clip_pictures import clip_pictures
+
+    unread = "media are not read"
+    frames, _ = _frames(features, clip, unread)
+    view = _view(clip_pictures(features, clip, unread), frames)
+    if not (view.face or view.curves or view.frames):
+        return None
+    return _drawn(features, [view], ())
+
+
+def _drawn(features: StoredFeatures, clips: list[ClipView], notes: tuple[str, ...]) -> Section:
+    """The section of some clips, with what all of them share."""
+    from emodask.pictures.curve_figures import basis_figure
+    from emodask.pictures.frames import frames_sentence
+
     basis = basis_size = cells = shape = ""
     if features.spline:
         settings = features.settings(features.spline)
@@ -184,21 +222,8 @@ def _section(
     if any(clip.frames for clip in clips):
         height, width = features.settings(features.frames).picture_size
         said, frame_shape = frames_sentence(features), f"{width} / {height}"
-    everywhere = len(clips)
-    return Section(
-        tuple(clips),
-        basis,
-        basis_size,
-        cells,
-        shape,
-        _keys() if any(clip.face for clip in clips) else None,
-        tuple(
-            f"{line}." if len(of) == everywhere else f"{', '.join(of)}: {line}."
-            for line, of in notes.items()
-        ),
-        said,
-        frame_shape,
-    )
+    keys = _keys() if any(clip.face for clip in clips) else None
+    return Section(tuple(clips), basis, basis_size, cells, shape, keys, notes, said, frame_shape)
 
 
 def _frames(
@@ -283,6 +308,6 @@ def _as_webp(found: re.Match[str]) -> str:
     return colours.webp_address(picture.convert("RGB"))
 
 
-def _clean(text: str) -> str:
-    """A text without credentials, and without the folders of this machine."""
-    return re.sub(r"(?<![\w:/.])/(?:[^\s/:,;'\"]+/)+", "", scrub(text)).rstrip(".")
+def _sentence(text: str) -> str:
+    """A text for the page, before its full stop."""
+    return without_folders(text).rstrip(".")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,19 +93,31 @@ class StoredFeatures:
         StoreError
             If there is none.
         """
-        group = open_group(address)
-        # What variants of a clip would give is not drawn, nor computed again.
-        job = without_variants(parse_job(_with_a_model(attributes(group)["job"]), str(address)))
+        found = cls.without_clips(address)
         columns = [
-            np.asarray(stored_array(group, name)[:])
+            np.asarray(stored_array(found.group, name)[:])
             for name in ("clip_id", "actor", "emotion", "status", "error")
         ]
         clips = tuple(
             StoredClip(
-                row, str(name), int(actor), _emotion(int(code)), Status(int(status)), str(why)
+                row, str(name), int(actor), stored_emotion(int(code)), Status(int(status)), str(why)
             )
             for row, (name, actor, code, status, why) in enumerate(zip(*columns, strict=True))
         )
+        return replace(found, clips=clips)
+
+    @classmethod
+    def without_clips(cls, address: StoreAddress) -> StoredFeatures:
+        """Open a store and read nothing of its rows, of which there may be very many.
+
+        Raises
+        ------
+        StoreError
+            If there is none.
+        """
+        group = open_group(address)
+        # What variants of a clip would give is not drawn, nor computed again.
+        job = without_variants(parse_job(_with_a_model(attributes(group)["job"]), str(address)))
         kinds = {name: feature.kind for name, feature in job.features.items()}
 
         def first(*wanted: str) -> str:
@@ -117,7 +129,7 @@ class StoredFeatures:
         spline = first("spline")
         voice = spline or next(iter(sounds), "")
         frames = first("pictures", "vgg16", "expression")
-        return cls(address, group, job, clips, first("hog3d"), spline, voice, frames)
+        return cls(address, group, job, (), first("hog3d"), spline, voice, frames)
 
     @property
     def holds_frames(self) -> bool:
@@ -200,7 +212,8 @@ def refusal(clip: StoredClip) -> str:
     return ""
 
 
-def _emotion(code: int) -> str:
+def stored_emotion(code: int) -> str:
+    """Name of an emotion code of a store, ``unknown`` if it has none."""
     try:
         return emotion_name(code)
     except ValueError:

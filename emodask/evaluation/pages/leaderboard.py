@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import quote
 
 from emodask.errors import EmodaskError, EvaluationError, UsageError
@@ -13,12 +13,11 @@ from emodask.evaluation.metrics import N_DRAWS
 from emodask.evaluation.outcome import HONEST
 from emodask.evaluation.results import CONTROL, Row, interval_text, ordered_protocols, percent, rows
 from emodask.evaluation.run_files import RunFiles, open_run
+from emodask.evaluation.run_places import distinct_names, run_addresses
 from emodask.scrubbing import clean_cause
 from emodask.sources.addresses import is_url
 from emodask.sources.folder import Folder
 from emodask.sources.location import StorageOptions, reason
-
-_MAGIC = frozenset("*?[")
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ def leaderboard(
     opened: dict[str, RunFiles] = {}
     skipped: dict[str, str] = {}
     for place in runs:
-        for address in _addresses(str(place), storage_options):
+        for address in run_addresses(str(place), storage_options):
             try:
                 run = open_run(address, storage_options)
                 rows(run.metrics)
@@ -163,54 +162,12 @@ def render_leaderboard(board: Leaderboard) -> str:
     return page_template("leaderboard.html.jinja").render(board=board, n_draws=N_DRAWS)
 
 
-def _addresses(place: str, options: StorageOptions | None) -> Iterator[str]:
-    """The runs at a place: itself, those that a glob matches, or those in the folder."""
-    folder = Folder.at(place, options)
-    is_glob = not _MAGIC.isdisjoint(folder.path)
-    if not is_glob and _holds_a_run(folder):
-        yield place
-        return
-    try:
-        if is_glob:
-            paths = [str(path) for path in folder.fs.glob(folder.path)]
-        else:
-            found = folder.fs.ls(folder.path, detail=True)
-            paths = [str(one["name"]) for one in found if one["type"] == "directory"]
-    except (FileNotFoundError, NotADirectoryError):
-        paths = []
-    except Exception as error:  # each protocol has errors of its own
-        raise EvaluationError(f"{folder.address}: cannot be read: {reason(error)}") from (
-            clean_cause(error)
-        )
-    below = [path.rstrip("/") for path in sorted(paths)]
-    below = [path for path in below if _holds_a_run(Folder(folder.fs, path, path))]
-    if not below:
-        raise UsageError(
-            f"{folder.address}: no runs there; pass what 'emodask run' had as --out, a folder of "
-            "such, or a glob of them"
-        )
-    for path in below:
-        yield str(folder.fs.unstrip_protocol(path)) if is_url(place) else path
-
-
-def _holds_a_run(folder: Folder) -> bool:
-    try:
-        return any(
-            folder.fs.exists(f"{folder.path}/{name}")
-            for name in ("report/metrics.json", "metrics.json")
-        )
-    except Exception as error:  # each protocol has errors of its own
-        raise EvaluationError(f"{folder.address}: cannot be read: {reason(error)}") from (
-            clean_cause(error)
-        )
-
-
 def _board(
     runs: list[RunFiles], skipped: tuple[tuple[str, str], ...], out: str | Path | None
 ) -> Leaderboard:
     independent: dict[str, bool] = {}
     entries = []
-    names = _distinct_names(runs)
+    names = distinct_names([run.folder.path for run in runs])
     for run, name in zip(runs, names, strict=True):
         by_model: dict[str, dict[str, Row]] = {}
         for row in rows(run.metrics):
@@ -244,21 +201,6 @@ def _rank(entry: Entry) -> tuple[bool, bool, bool, float, str, str]:
         entry.run,
         entry.model,
     )
-
-
-def _distinct_names(runs: Sequence[RunFiles]) -> list[str]:
-    """The last parts of the runs' folders, as many as it takes to tell those of a name apart."""
-    parts = []
-    for run in runs:
-        path = PurePosixPath(run.folder.path)
-        parts.append((path.parent if path.name == "report" else path).parts)
-    names = []
-    for own in parts:
-        depth = 1
-        while depth < len(own) and sum(other[-depth:] == own[-depth:] for other in parts) > 1:
-            depth += 1
-        names.append("/".join(part for part in own[-depth:] if part != "/") or "/")
-    return names
 
 
 def _link(run: RunFiles, out: str | Path | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -16,16 +17,38 @@ from emodask.evaluation.results import interval_text, percent
 from emodask.evaluation.timings import duration
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment, Template
 
 
-def page_template(name: str) -> Template:
-    """A template of this package, with the filters that pages share; all text is escaped."""
+_PACKAGE = "emodask.evaluation.pages"
+
+
+def page_template(name: str, package: str = _PACKAGE) -> Template:
+    """A template of a package, with the filters that pages share; all text is escaped.
+
+    Parameters
+    ----------
+    name : str
+    package : str
+        Whose templates may include those of this package too.
+    """
+    return _environment(package).get_template(name)
+
+
+@functools.cache
+def _environment(package: str) -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    folder = resources.files("emodask.evaluation.pages")
+    folders = [resources.files(one) for one in dict.fromkeys((package, _PACKAGE))]
+
+    def load(file: str) -> str | None:
+        for folder in folders:
+            if folder.joinpath(file).is_file():
+                return folder.joinpath(file).read_text(encoding="utf-8")
+        return None
+
     environment = Environment(
-        loader=FunctionLoader(lambda file: folder.joinpath(file).read_text(encoding="utf-8")),
+        loader=FunctionLoader(load),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -42,7 +65,7 @@ def page_template(name: str) -> Template:
         calibration=calibration_sentence,
         control=control_sentence,
     )
-    return environment.get_template(name)
+    return environment
 
 
 def _unbroken(sentence: str) -> str:

@@ -89,7 +89,8 @@ def _counted(number: int | None, noun: str) -> str:
     return "" if number is None else f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _protocol_views(metrics: Mapping[str, Any]) -> Iterator[ProtocolView]:
+def protocol_views(metrics: Mapping[str, Any]) -> Iterator[ProtocolView]:
+    """The protocols of ``metrics.json`` in the order of reports."""
     every = rows(metrics)
     for name, entry in ordered_protocols(metrics):
         extent = (
@@ -143,7 +144,7 @@ def _pictures(metrics: Mapping[str, Any], row: Row) -> Pictures:
     )
 
 
-def _contrast(metrics: Mapping[str, Any]) -> str:
+def contrast_sentence(metrics: Mapping[str, Any]) -> str:
     """Say what a leaky protocol would have claimed, so nobody compares the wrong figures."""
     honest = headline_row(metrics)
     leaky = [r for r in rows(metrics) if not r.speaker_independent and r.uar is not None]
@@ -164,11 +165,11 @@ def _contrast(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def _flat(settings: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+def flat_settings(settings: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
     """Nested settings as dotted keys with JSON values."""
     if isinstance(settings, Mapping) and settings:
         for key, value in settings.items():
-            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+            yield from flat_settings(value, f"{prefix}.{key}" if prefix else str(key))
     else:
         text = settings if isinstance(settings, str) else json.dumps(settings, ensure_ascii=False)
         yield prefix, text
@@ -226,7 +227,7 @@ def render_report(
     (True, True, False)
     """
     template = page_template("report.html.jinja")
-    views = list(_protocol_views(metrics))
+    views = list(protocol_views(metrics))
     best = headline_row(metrics)
     leaks = leakages(metrics)
     others = [v.rows[0] for v in views if not best or v.name != best.protocol]
@@ -238,7 +239,7 @@ def render_report(
         name=job_name(metrics),
         description=job.get("description", ""),
         headline=headline(metrics),
-        contrast=_contrast(metrics),
+        contrast=contrast_sentence(metrics),
         best=best,
         n_rivals=sum(
             best is not None and (row.protocol, row.kind) == (best.protocol, best.kind)
@@ -259,7 +260,7 @@ def render_report(
         failures=shown,
         n_unlisted=max(data.get("failed", 0), len(failures)) - len(shown),
         credit=data.get("credit", ""),
-        settings=[(k, v) for k, v in _flat(job) if k not in ("name", "description")],
+        settings=[(k, v) for k, v in flat_settings(job) if k not in ("name", "description")],
         versions=metrics.get("versions") or {},
         created=metrics.get("created", ""),
         command=metrics.get("command", ""),

@@ -33,13 +33,15 @@ _NOTHING = "There is no recording yet: upload one or record one first."
 _log = logging.getLogger(__name__)
 
 
-def make_page(judge: Judge, settings: PageSettings) -> gr.Blocks:
+def make_page(judge: Judge, settings: PageSettings, results: bool = False) -> gr.Blocks:
     """The page, to be mounted or launched with :func:`page_options`.
 
     Parameters
     ----------
     judge : Judge
     settings : PageSettings
+    results : bool
+        Whether the same server has the pages of results.
 
     Returns
     -------
@@ -48,7 +50,7 @@ def make_page(judge: Judge, settings: PageSettings) -> gr.Blocks:
     import gradio as gr
 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEPT_SECONDS)) as page:
-        gr.HTML(opening_html(judge.cards, settings.max_seconds, settings.max_upload))
+        gr.HTML(opening_html(judge.cards, settings.max_seconds, settings.max_upload, results))
         with gr.Tabs():
             with gr.Tab("Video, or camera and microphone"):
                 video = gr.Video(

@@ -149,14 +149,17 @@ def state_html(text: str) -> str:
     return _render("state.html.jinja", text=text)
 
 
-def opening_html(cards: Sequence[BundleCard], max_seconds: float, max_upload: int) -> str:
-    """What the page is for, and its limits."""
+def opening_html(
+    cards: Sequence[BundleCard], max_seconds: float, max_upload: int, results: bool = False
+) -> str:
+    """What the page is for, its limits, and the way to the results if there are any."""
     emotions = list(dict.fromkeys(name for card in cards for name in card.emotions))
     return _render(
         "opening.html.jinja",
         emotions=emotions,
         longest=clock(max_seconds),
         largest=f"{max_upload / 2**20:.0f} MB",
+        results=results,
     )
 
 

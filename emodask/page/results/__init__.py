@@ -1,0 +1,1 @@
+"""Pages of results: runs side by side, each with its report, its clips and its failures."""
