@@ -11,6 +11,7 @@ from tests.conftest import SMALL
 from tests.media_files import moving_bars, mp4, tone, wav
 from tests.page.browsing import address, browser, clip, spoken  # noqa: F401  fixtures
 from tests.page.recordings import webm
+from tests.page.results_server import finished_run, results, site  # noqa: F401  fixtures
 
 
 @pytest.fixture(scope="session")

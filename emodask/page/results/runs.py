@@ -49,6 +49,8 @@ class Summary:
         The one that stands for the run: of people never met.
     leaky : Row or None
         What a leaky protocol claims of the same model.
+    counts : Counts or None
+        Clips by what had become of them.
     trouble : str
         Why there is none of this.
     """
@@ -58,6 +60,7 @@ class Summary:
     rows: tuple[Row, ...] = ()
     best: Row | None = None
     leaky: Row | None = None
+    counts: Counts | None = None
     trouble: str = ""
 
     @property
@@ -134,8 +137,9 @@ class Run:
 
     @property
     def counts(self) -> Counts | None:
-        """Clips by what has become of them, as far as the record says."""
-        return self.record.clips if self.record else None
+        """Clips by what has become of them, as far as the record or the report says."""
+        told = self.record.clips if self.record else None
+        return told or (self.summary.counts if self.summary else None)
 
     def evaluation(self) -> RunFiles:
         """Its ``metrics.json``, read.
@@ -301,6 +305,7 @@ def _record(folder: Folder) -> Record | str:
 def _summary(run: Run) -> Summary:
     try:
         metrics: dict[str, Any] = run.evaluation().metrics
+        data = metrics.get("data") or {}
         best = headline_row(metrics)
         every = rows(metrics)
         leaky = [row for row in every if not row.speaker_independent and row.uar is not None]
@@ -311,6 +316,7 @@ def _summary(run: Run) -> Summary:
             tuple(every),
             best,
             next(iter(same or leaky), None),
+            Counts.model_validate(data) if "done" in data else None,
         )
     except EmodaskError as error:
         return Summary(trouble=without_folders(str(error)))
