@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,10 +16,12 @@ from emodask.page.http_api import make_router, refusal
 from emodask.page.judges.judge import Judge
 from emodask.page.judges.judgement import Problem
 from emodask.page.password import PasswordGuard
-from emodask.page.results.routes import ResultsPages
-from emodask.page.results.runs import Runs
 from emodask.page.settings import PageSettings
 from emodask.page.uploads import UploadFolder
+
+if TYPE_CHECKING:
+    from emodask.page.results.routes import ResultsPages
+    from emodask.page.results.runs import Runs
 
 
 def make_app(judge: Judge | None, settings: PageSettings, runs: Runs | None = None) -> FastAPI:
@@ -33,7 +36,7 @@ def make_app(judge: Judge | None, settings: PageSettings, runs: Runs | None = No
         Whose pages are served below ``/runs/``.
     """
     folder = UploadFolder()
-    results = ResultsPages(runs, judging=judge is not None) if runs is not None else None
+    results = _results_pages(runs, judge is not None) if runs is not None else None
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -75,6 +78,13 @@ def make_app(judge: Judge | None, settings: PageSettings, runs: Runs | None = No
     if settings.password is not None:
         app.add_middleware(PasswordGuard, password=settings.password)
     return app
+
+
+def _results_pages(runs: Runs, judging: bool) -> ResultsPages:
+    """The pages of results, with what reading and drawing them needs."""
+    from emodask.page.results.routes import ResultsPages
+
+    return ResultsPages(runs, judging)
 
 
 def _mount_page(

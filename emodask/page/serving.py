@@ -57,14 +57,17 @@ def serve_page(
         import uvicorn
 
         from emodask.page.judges.judge import Judge
-        from emodask.page.results.runs import Runs
         from emodask.page.server import make_app
     except ModuleNotFoundError as absent:
         if absent.name is None or absent.name.startswith("emodask"):
             raise
         raise UsageError(_MISSING.format(absent.name)) from absent
     listening = take_address(settings)
-    results = Runs(runs, storage_options, sources) if runs else None
+    results = None
+    if runs:
+        from emodask.page.results.runs import Runs
+
+        results = Runs(runs, storage_options, sources)
     judge = None
     if bundles:
         judge = Judge(

@@ -69,12 +69,8 @@ def test_the_list_is_read_anew_on_each_visit_and_unchanged_files_are_not(
     read = []
     import emodask.page.results.runs as module
 
-    original = module.read_bounded
-    monkeypatch.setattr(
-        module,
-        "read_bounded",
-        lambda folder, name, most: read.append(folder.path) or original(folder, name, most),
-    )
+    original = module.open_run
+    monkeypatch.setattr(module, "open_run", lambda *one: read.append(one) or original(*one))
     before = {run.name: run.summary.best.uar for run in runs.listing().runs}
     write_run(tmp_path / "second", {("loso", "mlp"): fabricated(0.9)})
     shutil.rmtree(tmp_path / "first" / "report")
@@ -85,6 +81,45 @@ def test_the_list_is_read_anew_on_each_visit_and_unchanged_files_are_not(
     count = len(read)
     runs.listing()
     assert len(read) == count == 3
+
+
+@pytest.mark.parametrize("figure", ['"x"', "[1]", "{}", '{"loso": 1}', "1e999"])
+def test_a_run_whose_figures_are_none_does_not_take_the_list_with_it(tmp_path, figure):
+    good = write_run(tmp_path / "good", {("loso", "mlp"): fabricated(0.5)})
+    bad = write_run(tmp_path / "bad", {("loso", "mlp"): fabricated(0.5)})
+    metrics = (good / "report" / "metrics.json").read_text()
+    spoilt = re.sub(r'"(accuracy|uar|macro_f1)": [\d.]+', rf'"\1": {figure}', metrics)
+    assert spoilt != metrics
+    (bad / "report" / "metrics.json").write_text(spoilt)
+    (tmp_path / "deep" / "report").mkdir(parents=True)
+    (tmp_path / "deep" / "report" / "metrics.json").write_text("[" * 100_000)
+    with serving(Runs([str(tmp_path)]), tmp_path) as site:
+        rows = listed(site)
+        assert set(rows) == {site.slug(name) for name in ("good", "bad", "deep")}
+        assert "50.0 %" in rows[site.slug("good")]
+        assert "Cannot be read: metrics.json: damaged" in rows[site.slug("bad")]
+        assert "Cannot be read: metrics.json: damaged" in rows[site.slug("deep")]
+        assert "Cannot be read" not in site.of("good").text
+        assert "metrics.json: damaged" in site.of("bad").text
+
+
+def test_a_folder_that_may_not_be_looked_into_is_listed_with_the_reason(tmp_path, monkeypatch):
+    from fsspec.implementations.local import LocalFileSystem
+
+    write_run(tmp_path / "open", {("loso", "mlp"): fabricated(0.5)})
+    write_run(tmp_path / "closed", {("loso", "mlp"): fabricated(0.5)})
+    original = LocalFileSystem.ls
+
+    def ls(self, path, *rest, **more):
+        if "closed" in path:
+            raise PermissionError(13, "Permission denied", path)
+        return original(self, path, *rest, **more)
+
+    monkeypatch.setattr(LocalFileSystem, "ls", ls)
+    found = {run.name: run.troubles for run in Runs([str(tmp_path)]).listing().runs}
+    assert found["open"] == ()
+    assert "permission denied" in found["closed"][0]
+    assert str(tmp_path) not in found["closed"][0]
 
 
 def test_places_without_runs_and_places_that_cannot_be_read_are_said(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -42,8 +43,9 @@ from emodask.sources.location import Location
 
 Result = TypeVar("Result")
 
-_READERS = 4
-"""Threads that read; drawing has one of its own, since matplotlib's settings are one for all."""
+_THREADS = {"reading": 4, "media": 4, "drawing": 1}
+"""How many work at a time; one draws, since matplotlib's settings are one for all."""
+_log = logging.getLogger(__name__)
 _STREAMS = 12
 """Recordings sent at a time: each may be held in memory."""
 MOST_PAGE = 64 << 20
@@ -99,12 +101,15 @@ class ResultsPages:
         self._media.close()
 
     async def _in_thread(
-        self, work: Callable[..., Result], *arguments: Any, drawing: bool = False
+        self, work: Callable[..., Result], *arguments: Any, kind: str = "reading"
     ) -> Result:
-        name, most = ("drawing", 1) if drawing else ("reading", _READERS)
-        if name not in self._limits:  # it belongs to the event loop that runs now
-            self._limits[name] = anyio.CapacityLimiter(most)
-        return await run_sync(work, *arguments, limiter=self._limits[name])
+        if kind not in self._limits:  # it belongs to the event loop that runs now
+            self._limits[kind] = anyio.CapacityLimiter(_THREADS[kind])
+        return await run_sync(work, *arguments, limiter=self._limits[kind])
+
+    async def _fetched(self, work: Callable[[], Result]) -> Result:
+        """Something that may have to wait for media: others need not wait for it."""
+        return await self._in_thread(work, kind="media")
 
     def _answering(self, page: Callable[[Request], Any]) -> Callable[[Request], Any]:
         @functools.wraps(page)
@@ -116,6 +121,11 @@ class ResultsPages:
                 return self._problem(request, 404, "Not found", str(error))
             except EmodaskError as error:
                 return self._problem(request, 404, "Cannot be shown", f"{why_not(error)}.")
+            except Exception:
+                # Files of runs are what others wrote: a damaged one costs its page alone.
+                _log.exception("a page of results failed")
+                text = "The files of this run may be damaged; the server's log says more."
+                return self._problem(request, 500, "Cannot be shown", text)
 
         return answer
 
@@ -233,7 +243,7 @@ class ResultsPages:
             "Content-Type": kind,
             "Content-Disposition": f'attachment; filename="{run.slug}-{name}"',
         }
-        return RangedResponse(found, request, headers, self._in_thread)
+        return RangedResponse(found, request, headers, self._fetched)
 
     async def _compare(self, request: Request) -> Response:
         asked = request.query_params
@@ -331,8 +341,8 @@ class ResultsPages:
                 "media_trouble": media_trouble,
             }
 
-        view = await self._in_thread(work)
-        seen = await self._in_thread(pictures_of, run, rows, row, drawing=True)
+        view = await self._fetched(work)
+        seen = await self._in_thread(pictures_of, run, rows, row, kind="drawing")
         return self._page_of(
             request,
             run,
@@ -364,9 +374,9 @@ class ResultsPages:
             raise _Absent("There is no such recording of this clip.")
 
         try:
-            found, kind = await self._in_thread(work)
+            found, kind = await self._fetched(work)
             headers = {**FILE_HEADERS, "Content-Type": kind}
-            answer = RangedResponse(found, request, headers, self._in_thread, done)
+            answer = RangedResponse(found, request, headers, self._fetched, done)
             handed_over = True
             return answer
         finally:

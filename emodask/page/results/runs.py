@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import math
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -148,7 +150,9 @@ class Run:
         ------
         EmodaskError
         """
-        read_bounded(self.report, METRICS, MOST_METRICS)
+        stamp = self.stamps.get(METRICS)
+        if stamp is not None and stamp.size > MOST_METRICS:
+            raise EmodaskError(f"{METRICS}: {stamp.size / 1e6:.0f} MB, too much for a page")
         return open_run(address_of(self.report), self.options)
 
 
@@ -204,8 +208,10 @@ class Runs:
         troubles = []
         for place in self.places:
             try:
-                Folder.at(place, self.options).fs.invalidate_cache()
-                for address in run_addresses(place, self.options, _is_run):
+                top = Folder.at(place, self.options)
+                top.fs.invalidate_cache()
+                is_run = functools.partial(_is_run, top=top.path)
+                for address in run_addresses(place, self.options, is_run):
                     folder = _own_folder(Folder.at(address, self.options))
                     found.setdefault(address_of(folder), folder)
             except EmodaskError as error:
@@ -263,6 +269,26 @@ class Runs:
         return replace(run, record=record, summary=summary, troubles=tuple(troubles))
 
 
+DAMAGES = (KeyError, IndexError, TypeError, ValueError, AttributeError)
+"""What comes of files that are not what they should be."""
+
+
+def _checked(row: Row) -> Row:
+    """A row whose figures are figures: it is shown among those of other runs.
+
+    Raises
+    ------
+    TypeError
+    """
+    figures = (row.uar, row.accuracy, row.macro_f1, row.chance, *(row.uar_ci95 or ()))
+    for figure in figures:
+        if figure is None:
+            continue
+        if not isinstance(figure, int | float) or not math.isfinite(figure):
+            raise TypeError(f"{figure!r} is no figure")
+    return row
+
+
 def address_of(folder: Folder) -> str:
     """A folder as fsspec opens it: a plain path on this machine's disks, else a URL."""
     full = str(folder.fs.unstrip_protocol(folder.path))
@@ -277,8 +303,14 @@ def slug_of(folder: Folder) -> str:
     return f"{stem}-{hashlib.blake2b(address.encode(), digest_size=4).hexdigest()}"
 
 
-def _is_run(folder: Folder) -> bool:
-    there = entries(folder)
+def _is_run(folder: Folder, top: str) -> bool:
+    """Whether a folder is a run; one that cannot be looked into is, for its reason to be listed."""
+    try:
+        there = entries(folder)
+    except Exception:
+        if folder.path == top:
+            raise
+        return True
     if not {METRICS, RECORD, STORE}.isdisjoint(there):
         return True
     below = Folder(folder.fs, f"{folder.path}/{REPORT}", folder.address)
@@ -307,7 +339,7 @@ def _summary(run: Run) -> Summary:
         metrics: dict[str, Any] = run.evaluation().metrics
         data = metrics.get("data") or {}
         best = headline_row(metrics)
-        every = rows(metrics)
+        every = [_checked(row) for row in rows(metrics)]
         leaky = [row for row in every if not row.speaker_independent and row.uar is not None]
         same = [row for row in leaky if best and row.model == best.model]
         return Summary(
@@ -320,5 +352,5 @@ def _summary(run: Run) -> Summary:
         )
     except EmodaskError as error:
         return Summary(trouble=without_folders(str(error)))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (*DAMAGES, RecursionError) as error:
         return Summary(trouble=f"{METRICS}: damaged: {type(error).__name__} {error}")

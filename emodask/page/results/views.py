@@ -17,7 +17,7 @@ from emodask.evaluation.results import headline, headline_row
 from emodask.evaluation.timings import charged_trainings, timing_lines
 from emodask.page.results.clip_page import STATUS_NAMES, ClipLine, emotions_of, lines_of
 from emodask.page.results.clips import Sheet, StoredRows, Wanted, sheet_of
-from emodask.page.results.runs import Run
+from emodask.page.results.runs import DAMAGES, Run
 from emodask.page.results.verdicts import Predictions, System
 from emodask.scrubbing import without_folders
 from emodask.store import Status
@@ -63,7 +63,7 @@ def evaluation_view(run: Run) -> dict[str, Any]:
         }
     except EmodaskError as error:
         trouble = without_folders(str(error))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except DAMAGES as error:
         trouble = f"metrics.json: damaged: {type(error).__name__} {error}"
     return {**nothing, "troubles": (*run.troubles, trouble)}
 
