@@ -231,9 +231,12 @@ def test_media_can_be_elsewhere_if_the_server_is_told(results, tmp_path):
 def test_a_record_names_files_beside_it_and_no_other_places(results, tmp_path, source, monkeypatch):
     below = tmp_path / "cwd" / "below"
     below.mkdir(parents=True)
-    (tmp_path / "cwd" / f"03-{PLAYED}.wav").write_bytes(wav(tone(0.5)))
+    for place in (tmp_path / "cwd", tmp_path / "runs"):
+        place.mkdir(exist_ok=True)
+        (place / f"03-{PLAYED}.wav").write_bytes(wav(tone(0.5)))
     monkeypatch.chdir(below)
-    moved(results, tmp_path / "runs", sources=[source])
+    out = moved(results, tmp_path / "runs", sources=[source])
+    shutil.rmtree(out / "report")  # its CSV would be taken for a manifest, and end the search
     with serving(Runs([str(tmp_path / "runs")]), tmp_path / "runs") as site:
         assert site.of("moved", f"media/audio-only/{PLAYED}").status == 404
 

@@ -73,16 +73,18 @@ def test_a_record_in_a_bucket_does_not_lead_to_files_of_the_server(
 ):
     import fsspec
 
-    (tmp_path / f"03-{PLAYED}.wav").write_bytes(wav(tone(0.5)))
-    monkeypatch.chdir(tmp_path)
+    media = tmp_path / "media"
+    media.mkdir()
+    (media / f"03-{PLAYED}.wav").write_bytes(wav(tone(0.5)))
+    monkeypatch.chdir(media)
     place = f"memory://{uuid.uuid4().hex}"
     fs = fsspec.filesystem("memory")
     shutil.copytree(results / "finished", tmp_path / "copy", ignore=shutil.ignore_patterns("media"))
     put(fs, tmp_path / "copy", f"{place}/run")
-    line = f"{tmp_path}/03-{PLAYED}.wav,{PLAYED},1,neutral"
+    line = f"{media}/03-{PLAYED}.wav,{PLAYED},1,neutral"
     fs.pipe_file(f"{place}/run/list.csv", f"path,clip_id,actor,emotion\n{line}\n".encode())
     source = {
-        "this machine": f"file://{tmp_path}",
+        "this machine": f"file://{media}",
         "by name": f"03-{PLAYED}.wav",
         "manifest": f"{place}/run/list.csv",
         "web": f"http://127.0.0.1:9/03-{PLAYED}.wav",
@@ -95,5 +97,5 @@ def test_a_record_in_a_bucket_does_not_lead_to_files_of_the_server(
         assert "It cannot be played" in page
         assert site.get(f"/runs/{slug}/media/audio-only/{PLAYED}").status == 404
     # What the server itself is told is another matter.
-    with serving(Runs([place], sources=[str(tmp_path / f"03-{PLAYED}.wav")])) as site:
+    with serving(Runs([place], sources=[str(media / f"03-{PLAYED}.wav")])) as site:
         assert site.get(f"/runs/{slug}/media/audio-only/{PLAYED}").status == 200
