@@ -122,6 +122,15 @@ def test_a_folder_that_may_not_be_looked_into_is_listed_with_the_reason(tmp_path
     assert str(tmp_path) not in found["closed"][0]
 
 
+def test_a_run_that_is_deleted_is_not_found_any_more(tmp_path):
+    write_run(tmp_path / "short", {("loso", "mlp"): fabricated(0.5)})
+    with serving(Runs([str(tmp_path)]), tmp_path) as site:
+        assert site.of("short").status == 200
+        shutil.rmtree(tmp_path / "short")
+        assert site.of("short").status == 404
+        assert site.of("short", "report").status == 404
+
+
 def test_places_without_runs_and_places_that_cannot_be_read_are_said(tmp_path):
     (tmp_path / "empty").mkdir()
     with serving(Runs([str(tmp_path / "empty"), "s4://nowhere/x"])) as site:

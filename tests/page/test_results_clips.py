@@ -7,8 +7,10 @@ import io
 import json
 import re
 import shutil
+import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
@@ -19,9 +21,9 @@ import zarr
 
 from emodask.extraction import extract
 from emodask.job import parse_job
-from emodask.page.results import clips, media, verdicts, views
+from emodask.page.results import clips, media, sending, verdicts, views
 from emodask.page.results.clips import Stores
-from emodask.page.results.media import MediaFinder
+from emodask.page.results.media import Held, MediaFinder
 from emodask.page.results.runs import Runs
 from emodask.page.results.verdicts import Predictions
 from emodask.page.results.views import Filters, clips_view
@@ -257,6 +259,48 @@ def test_what_is_no_media_by_its_name_is_never_sent(results, tmp_path):
         found = site.of("moved", f"media/full-av/{PLAYED}")
         assert found.status == 404
         assert b"root:" not in found.body
+
+
+def test_media_that_are_waited_for_hold_up_no_other_page(site, monkeypatch):
+    waiting, go_on = threading.Semaphore(0), threading.Event()
+
+    def of_clip(*_):
+        waiting.release()
+        assert go_on.wait(60)
+        return ()
+
+    monkeypatch.setattr(MediaFinder, "of_clip", of_clip)
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(site.of, "finished", f"clips/{PLAYED}") for _ in range(6)]
+        for _ in range(4):  # as many as work at a time
+            assert waiting.acquire(timeout=60)
+        assert site.get("/runs/").status == 200
+        assert len(ROWS.findall(site.of("finished", "clips").text)) == 26
+        go_on.set()
+        assert [one.result().status for one in asked] == [200] * 6
+
+
+def test_more_recordings_than_are_sent_at_a_time_are_put_off(site, monkeypatch):
+    waiting, go_on = threading.Semaphore(0), threading.Event()
+    original = Held.read
+
+    def read(self, start, end):
+        waiting.release()
+        assert go_on.wait(60)
+        return original(self, start, end)
+
+    monkeypatch.setattr(Held, "read", read)
+    monkeypatch.setattr(sending, "_STREAMS", 2)
+    path = f"media/full-av/{PLAYED}"
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(site.of, "finished", path) for _ in range(2)]
+        for _ in range(2):
+            assert waiting.acquire(timeout=60)
+        busy = site.of("finished", path)
+        assert (busy.status, busy.headers["retry-after"]) == (503, "5")
+        go_on.set()
+        assert [one.result().status for one in asked] == [200] * 2
+    assert site.of("finished", path).status == 200
 
 
 def test_a_listing_of_sources_that_takes_long_is_not_waited_for(site, results, monkeypatch):

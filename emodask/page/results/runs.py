@@ -106,6 +106,11 @@ class Run:
     troubles: tuple[str, ...] = ()
 
     @property
+    def there(self) -> bool:
+        """Whether anything of it is, even if that cannot be read."""
+        return bool(self.stamps or self.has_store or self.troubles)
+
+    @property
     def url(self) -> str:
         """Where it lies, as fsspec opens it."""
         return address_of(self.folder)
@@ -230,7 +235,8 @@ class Runs:
         with self._lock:
             known = self._known.get(slug)
         if known is not None:
-            return self._look(known.folder, known.name)
+            found = self._look(known.folder, known.name)
+            return found if found.there else None
         self.listing()
         with self._lock:
             return self._known.get(slug)
