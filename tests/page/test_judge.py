@@ -75,8 +75,8 @@ def test_a_bundle_of_one_modality_stands_in_and_says_so(judge, recorded, name):
         ("mute.mp4", "missing-modality", "This recording has video alone"),
         ("silent.mp4", "no-voice", "The recording is silent"),
         ("blink.mp4", "too-short", "too short to judge"),
-        ("broken.mp4", "not-media", "no recording that can be read to its end"),
-        ("text.mp4", "not-media", "mp4, webm"),
+        ("broken.mp4", "not-media", "end of the file is missing"),
+        ("text.mp4", "not-media", "no video or sound file; mp4, webm"),
         ("empty.mp4", "not-media", "The file is empty"),
     ],
 )

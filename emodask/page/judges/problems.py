@@ -33,6 +33,12 @@ _KNOWN: tuple[tuple[str, ProblemCode, str], ...] = (
     ("are needed to see motion", "too-short", _TOO_SHORT),
     ("no video frame decoded", "not-media", _NO_FRAME),
     ("the file is empty", "not-media", "The file is empty. Recording it again may help."),
+    ("not a media file", "not-media", f"This is no video or sound file; {_TYPES} are understood."),
+    (
+        "the file breaks off",
+        "not-media",
+        "The end of the file is missing. Copying or recording it again may help.",
+    ),
 )
 """Parts of emodask's own messages, and what they mean to people."""
 
@@ -44,6 +50,8 @@ def problem_of(message: str) -> Problem:
     --------
     >>> problem_of("no window could be judged: silence: all 9 samples (0.1 s) are zero").code
     'no-voice'
+    >>> problem_of("the file breaks off: its mdat declares 500 bytes and 100 are there").text
+    'The end of the file is missing. Copying or recording it again may help.'
     >>> problem_of("read up to 3.0 s: decoding video broke off after 90 frames").code
     'not-media'
     """
