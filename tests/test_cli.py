@@ -261,6 +261,11 @@ def test_jobs_lists_what_is_shipped(emodask):
     assert code == 0
     for name in ("hog3d-spline", "hog3d", "spline"):
         assert name in out
+    said = " ".join(out.split())
+    assert "needs emodask[speech], --weights speech_embedding=FILE" in said
+    assert "needs --table action_units=FILE" in said
+    assert "needs emodask[opensmile]" in said
+    assert said.count("needs emodask[xgboost]") == 1
 
 
 def test_a_demo_made_before_is_reused(tmp_path, monkeypatch):
