@@ -130,8 +130,11 @@ def _refused(error: urllib.error.HTTPError, url: str) -> dict[str, Any]:
     """The answer that says a problem."""
     if error.code == 401:
         raise EmodaskError(f"{url} asks for a password, and this is not the right one")
+    said = error.read(_PIECE)
+    if error.headers.get_content_type() == "text/plain":  # of what stands before the API
+        raise EmodaskError(f"{url} answers {error.code}: {said.decode('utf-8', 'replace').strip()}")
     try:
-        answer = json.load(error)
+        answer = json.loads(said)
         code, text = answer["problem"]["code"], answer["problem"]["text"]
     except (ValueError, KeyError, TypeError):
         raise EmodaskError(f"{url} answers {error.code} {error.reason}") from error

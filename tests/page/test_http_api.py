@@ -32,18 +32,25 @@ def serving(judge, settings):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "_mount_page", lambda *_: None)
         app = make_app(judge, settings)
+    with running(app) as port:
+        yield port, app
+    assert not app.state.uploads.path.exists()
+
+
+@contextmanager
+def running(app):
+    """An application on a free port of loopback; gives the port."""
     listening = socket.create_server(("127.0.0.1", 0))
-    running = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    uvicorns = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    thread = threading.Thread(target=uvicorns.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
-        wait_until(lambda: running.started)
-        yield listening.getsockname()[1], app
+        wait_until(lambda: uvicorns.started)
+        yield listening.getsockname()[1]
     finally:
-        running.should_exit = True
+        uvicorns.should_exit = True
         thread.join(30)
         listening.close()
-    assert not app.state.uploads.path.exists()
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +163,7 @@ def test_names_of_uploads_lead_nowhere(served, uploads, recorded, judge):
 def test_uploads_that_break_off_are_deleted(served, uploads):
     with socket.create_connection(("127.0.0.1", served[0])) as connection:
         connection.sendall(
-            b"POST /api/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n"
+            b"POST /api/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
             b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + form(b"half")[0][:60]
         )
         wait_until(lambda: list(uploads.iterdir()))
@@ -167,7 +174,7 @@ def test_uploads_that_are_too_slow_are_a_408(judge):
     with serving(judge, PageSettings(seconds=0.3)) as (port, app):
         with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             connection.sendall(
-                b"POST /api/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n"
+                b"POST /api/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
                 b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
             )
             assert connection.recv(100).startswith(b"HTTP/1.1 408")
