@@ -83,6 +83,8 @@ def serve(
             processes=processes,
             storage_options=storage_options(storage_option),
             say=reporter.say,
+            warn=reporter.warn,
+            on_serving=reporter.serving,
         )
     except (KeyboardInterrupt, SystemExit):  # how a server ends that has done its work
-        reporter.say("closed")
+        reporter.closed()
