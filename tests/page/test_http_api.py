@@ -9,7 +9,8 @@ import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import pytest
 import uvicorn
@@ -206,6 +207,16 @@ def test_a_full_queue_is_a_503_that_says_when_to_ask_again(served, judge, record
     assert all(head["retry-after"] == "10" for _, head, _ in turned_away)
     assert all(b'"busy"' in said for _, _, said in turned_away)
     assert sorted(answer[0] for answer in answers)[:9] == [200] * 9
+
+
+def test_a_full_disk_is_a_503_too(served, client, recorded, monkeypatch):
+    full = nullcontext(Path("/dev/full"))
+    monkeypatch.setattr(served[1].state.uploads, "file", lambda: full)
+    problem = client.predict(recorded / "voice.wav").problem
+    assert problem is not None
+    assert (problem.code, "no room" in problem.text) == ("busy", True)
+    body, headers = form((recorded / "voice.wav").read_bytes(), "voice.wav")
+    assert ask(served[0], "POST", "/api/predict", body, headers)[0] == 503
 
 
 def test_everything_asks_for_the_password(judge, recorded):
