@@ -62,7 +62,9 @@ class HostGuard:
         if name is None:
             return 400, _NAMELESS
         if self._closed and not (is_loopback(name) or name in self._allowed):
-            return 421, _OTHER_NAME.format(", ".join(["localhost", *sorted(self._allowed)]))
+            return 421, _OTHER_NAME.format(
+                ", ".join(["localhost", *sorted(self._allowed - {"localhost"})])
+            )
         for origin in (value.decode("latin-1") for key, value in headers if key == b"origin"):
             _, _, place = origin.partition("://")
             if place.lower() != hosts[0].lower() and host_name(place) not in self._allowed:

@@ -16,7 +16,9 @@ from emodask.page.settings import PageSettings
 from tests.page.pretend_judge import PretendJudge
 from tests.page.test_http_api import ask, form, running, serving
 
-PROXIED = PageSettings(host="0.0.0.0", allow_hosts=("Emotions.example.org", "192.0.2.7"))
+PROXIED = PageSettings(
+    host="0.0.0.0", allow_hosts=("localhost", "Emotions.example.org", "192.0.2.7")
+)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +96,7 @@ def test_allowed_names_are_answered_besides_loopback_and_no_others(proxied):
     for host in ("emotions.example.org", "192.0.2.7:8080", f"localhost:{proxied}", "127.0.0.1"):
         assert status(proxied, Host=host)[0] == 200
     code, said = status(proxied, Host="some.name")
-    assert (code, "localhost, 192.0.2.7, emotions.example.org" in said) == (421, True)
+    assert (code, "to localhost, 192.0.2.7, emotions.example.org." in said) == (421, True)
 
 
 def test_behind_a_proxy_pages_of_an_allowed_name_may_ask_whatever_host_it_passes_on(proxied):
