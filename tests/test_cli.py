@@ -288,6 +288,37 @@ def test_a_demo_made_before_is_reused(tmp_path, monkeypatch):
     assert made == [2, 3, 3]
 
 
+def test_the_demo_names_a_command_that_serves_its_bundle_here(tmp_path, monkeypatch):
+    import shlex
+
+    from emodask import demo
+
+    # ``make demo`` runs it by a path, with nothing of the environment on PATH.
+    typed = tmp_path / "emodask"
+    typed.write_text(f"#!{sys.executable}\nfrom emodask.cli import main\nmain()\n")
+    typed.chmod(0o755)
+    commands = {}
+    for name, program, path in [
+        ("make", str(typed), "/nowhere"),
+        ("installed", str(typed), str(tmp_path)),
+        ("module", str(tmp_path / "__main__.py"), "/nowhere"),
+    ]:
+        monkeypatch.setattr(sys, "argv", [program, "demo"])
+        monkeypatch.setenv("PATH", path)
+        commands[name] = demo.serve_command("my demo/bundle")
+    bundle = "serve 'my demo/bundle'"
+    assert commands == {
+        "make": f"{typed} {bundle}",
+        "installed": f"emodask {bundle}",
+        "module": f"{sys.executable} -m emodask {bundle}",
+    }
+    for command in (commands["make"], commands["module"]):
+        help_of = [*shlex.split(command), "--help"]
+        assert b"serve" in subprocess.run(help_of, capture_output=True, check=True).stdout
+    monkeypatch.setattr(demo, "find_spec", lambda name: None if name == "gradio" else name)
+    assert demo.serve_command("bundle") is None
+
+
 def test_an_unexpected_error_is_one_line_unless_debugging(emodask, monkeypatch):
     def breaks():
         raise RuntimeError("https://me:hunter2@host/x broke\nsecond line")

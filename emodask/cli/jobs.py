@@ -128,7 +128,7 @@ def demo(
 ) -> None:
     """Synthesise a small corpus and run the default job on it: about a minute or two."""
     from emodask.cluster import connect
-    from emodask.demo import DEMO_CREDIT, DEMO_JOB, demo_media
+    from emodask.demo import DEMO_CREDIT, DEMO_JOB, demo_media, serve_command
     from emodask.pipeline import run
 
     reporter = make_reporter(log_json)
@@ -160,6 +160,8 @@ def demo(
     reporter.ended(result)
     if result.exit_code:
         raise typer.Exit(result.exit_code)
+    if command := serve_command(result.layout.bundle):
+        reporter.say(f"to judge recordings by it, in a browser: {command}")
 
 
 @app.command(rich_help_panel="Whole jobs", epilog="Example: emodask jobs")

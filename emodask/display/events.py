@@ -46,6 +46,19 @@ class EventReporter:
         """Pass a line on."""
         log_event("note", line)
 
+    def warn(self, line: str) -> None:
+        """Pass on what people should beware of."""
+        log_event("warning", line, level=logging.WARNING)
+
+    def serving(self, address: str) -> None:
+        """Tell that a server answers, and where."""
+        reroute_library_logs()
+        log_event("serve.started", f"serving {address}", address=address)
+
+    def closed(self) -> None:
+        """Tell that a server has ended as it should."""
+        log_event("serve.finished")
+
     def started(self, command: str, **facts: Any) -> None:
         """Tell that a command has begun."""
         log_event(f"{command}.started", **facts)

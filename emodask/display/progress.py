@@ -90,6 +90,18 @@ class Reporter:
         """Print a line above the bar."""
         self.console.print(line, markup=False, soft_wrap=True)
 
+    def warn(self, line: str) -> None:
+        """Print what people should beware of."""
+        self.say(f"warning: {line}")
+
+    def serving(self, address: str) -> None:
+        """Print that a server answers, and where."""
+        self.say(f"serving {address} (Ctrl-C ends it)")
+
+    def closed(self) -> None:
+        """Print that a server has ended as it should."""
+        self.say("closed")
+
     def started(self, command: str, **facts: Any) -> None:
         """Take the news that a command has begun: people know, they have just typed it."""
 

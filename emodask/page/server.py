@@ -1,4 +1,4 @@
-"""The server: the API, the page before it if there is one, and a password before both."""
+"""The server: the API, the page before it if there is one, and before both who may ask."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 
 import emodask
 from emodask.page.headers import SafeHeaders
+from emodask.page.hosts import HostGuard
 from emodask.page.http_api import make_router, refusal
 from emodask.page.judges.judge import Judge
 from emodask.page.judges.judgement import Problem
@@ -58,6 +59,7 @@ def make_app(judge: Judge, settings: PageSettings) -> FastAPI:
     _mount_page(app, judge, settings, folder)
     if settings.password is not None:
         app.add_middleware(PasswordGuard, password=settings.password)
+    app.add_middleware(HostGuard, local=settings.local, allowed=settings.allow_hosts)
     app.add_middleware(SafeHeaders)
     return app
 

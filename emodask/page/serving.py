@@ -23,6 +23,8 @@ def serve_page(
     processes: int = 1,
     storage_options: StorageOptions | None = None,
     say: Callable[[str], None] = print,
+    warn: Callable[[str], None] = print,
+    on_serving: Callable[[str], None] = print,
 ) -> None:
     """Serve until a signal ends it.
 
@@ -35,8 +37,10 @@ def serve_page(
         Recordings that are judged at a time.
     storage_options : mapping, optional
         For fsspec, to read the bundles.
-    say : callable
-        Told what people should know: the address, once it answers.
+    say, warn : callable
+        Told what people should know before, and what they should beware of.
+    on_serving : callable
+        Told the address, once it answers.
 
     Raises
     ------
@@ -70,8 +74,8 @@ def serve_page(
         for card in judge.cards:
             say(f"{card.name}: {card.figure}")
         if not settings.local and settings.password is None:
-            say(
-                f"warning: {settings.host} can be reached by others, and there is no password; "
+            warn(
+                f"{settings.host} can be reached by others, and there is no password; "
                 "set EMODASK_PASSWORD"
             )
 
@@ -79,7 +83,7 @@ def serve_page(
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
                 if self.started:
-                    say(f"serving {address} (Ctrl-C ends it)")
+                    on_serving(address)
 
         config = uvicorn.Config(
             make_app(judge, settings),

@@ -102,6 +102,10 @@ def took_too_long(limit: float) -> Problem:
 
 
 BUSY = Problem("busy", "Too many recordings wait to be judged. Please try again in a minute.")
+NO_ROOM = Problem(
+    "busy",
+    "There is no room for the recording now: others are being kept. Please try again in a minute.",
+)
 NO_MEMORY = Problem(
     "failed",
     "The recording takes more memory than a judgement may. A shorter one, or a smaller picture, "
