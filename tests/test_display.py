@@ -23,8 +23,10 @@ def advance(reporter: Reporter, clock: list[float], failed=()) -> None:
     counts = {"pending": 0, "done": 0, "failed": 0, "incomplete": 0}
     with reporter.bars("extract"):
         reporter.extract(Progress(40, counts, 0, 36))
+        clock[0] += 20
+        reporter.extract(Progress(40, counts, 12, 36))
         clock[0] += 10
-        reporter.extract(Progress(40, counts, 12, 36, failed))
+        reporter.extract(Progress(40, counts, 24, 36, failed))
 
 
 def test_without_a_terminal_plain_lines_say_rate_and_time_left(clock):
@@ -33,8 +35,9 @@ def test_without_a_terminal_plain_lines_say_rate_and_time_left(clock):
     assert out.getvalue().splitlines() == [
         "4 of 40 clips are already in the store; 36 to do",
         "extract: 0/36, starting",
+        "extract: 12/36, 0.6 clips/s",
         "failed 01-03-01-01-01-01: [b] why",
-        "extract: 12/36, 1.2 clips/s, 1 failed, 0:20 left",
+        "extract: 24/36, 1.2 clips/s, 1 failed, 0:10 left",
     ]
 
 
@@ -45,11 +48,14 @@ def test_a_long_search_says_how_many_trials_are_done_and_left(clock):
         reporter.folds(EvaluationProgress("fold", 0, 24))
         reporter.folds(EvaluationProgress("fold", 0, 24, "", 0, 600))
         clock[0] += 10
+        reporter.folds(EvaluationProgress("fold", 0, 24, "", 10, 600))
+        clock[0] += 10
         reporter.folds(EvaluationProgress("fold", 1, 24, "", 60, 600))
     assert out.getvalue().splitlines() == [
         "evaluate folds: 0/24",
         "search parameters: 0/600, 0 of 24 folds",
-        "search parameters: 60/600, 1 of 24 folds, 1:30 left",
+        "search parameters: 10/600, 0 of 24 folds",
+        "search parameters: 60/600, 1 of 24 folds, 1:48 left",
     ]
 
 
@@ -57,8 +63,8 @@ def test_in_a_terminal_a_bar_says_the_same(clock):
     out = io.StringIO()
     console = Console(file=out, width=80, force_terminal=True, color_system=None)
     advance(Reporter(console), clock)
-    assert "12/36" in out.getvalue()
-    assert "1.2 clips/s, 0:20 left" in out.getvalue()
+    assert "24/36" in out.getvalue()
+    assert "1.2 clips/s, 0:10 left" in out.getvalue()
 
 
 def test_many_failures_are_cut_short_but_counted():
