@@ -24,7 +24,9 @@ from emodask.errors import EmodaskError, UsageError
 from emodask.evaluation.folds import EvaluationProgress
 from emodask.extraction import ExtractSummary, Progress
 from emodask.pipeline import Layout, RunResult
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SMALL
+from tests.media_files import tone, wav, zip_of
+from tests.test_extraction import as_toml
 
 uvicorn = pytest.importorskip("uvicorn")
 
@@ -131,8 +133,8 @@ def test_it_shows_each_stage_as_the_reporter_tells_it(watched, tmp_path):
     assert "<dd>1 of 5</dd>" in page
     assert "a.zip/x.wav: decoding: cut short" in page
     assert "batch lost" in page
-    assert "this process" in page
-    assert "<title>21% extract – emodask run small</title>" in page
+    assert "It runs in this process." in page
+    assert "<title>20% extract – emodask run small</title>" in page
 
     tell.extracted(ExtractSummary("out/store.zarr", 24, 23, 1, 0, 0, 24, 9.0, (), {}))
     tell.folds(EvaluationProgress("reduction", 2, 4, "hog3d"))
@@ -161,7 +163,6 @@ def test_the_memory_plan_and_the_dashboard_stand_on_it(watched):
     from emodask.job import parse_job
     from emodask.memory import Workers, plan_memory
     from emodask.memory.clips import ClipShape
-    from tests.conftest import SMALL
 
     client = SimpleNamespace(
         scheduler=SimpleNamespace(address="tcp://10.0.0.1:8786"),
@@ -173,7 +174,7 @@ def test_the_memory_plan_and_the_dashboard_stand_on_it(watched):
     plan = plan_memory(parse_job(SMALL), ClipShape(), 5)
     watched.reporter.planned(plan, Workers(1 << 30))
     page = watched.text()
-    assert "2 workers of tcp://10.0.0.1:8786" in page
+    assert "It runs on 2 workers of tcp://10.0.0.1:8786" in page
     assert 'href="http://10.0.0.1:8787/status"' in page
     assert "Memory plan: " in page
     assert "hush" not in page
@@ -365,6 +366,30 @@ def test_without_the_extra_it_says_what_to_install_before_any_work(tmp_path):
     assert done.returncode == 2
     assert "(uvicorn): pip install 'emodask[page]'" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_job_that_is_watched_is_logged_as_one_that_is_not_and_ends_as_soon(tmp_path):
+    sources = zip_of(tmp_path / "a.zip", {"Actor_01/03-01-01-01-01-01-01.wav": wav(tone())})
+    arguments = ("spline", "-s", sources, "--scheduler", "sync", "--log-json", "--store")
+    events: dict[str, list[str]] = {}
+    for name, page in (("bare", []), ("watched", ["--page"])):
+        done = emodask("extract", *arguments, tmp_path / name, *page)
+        assert (done.returncode, done.stdout) == (0, "")
+        lines = [json.loads(line) for line in done.stderr.splitlines()]
+        events[name] = [line["event"] for line in lines]
+    assert lines[0]["message"].startswith("watch http://127.0.0.1:")
+    assert events["watched"] == ["note", *events["bare"]]
+
+
+def test_figures_as_json_stay_alone_on_standard_output(small_store, tmp_path):
+    job = tmp_path / "small.toml"
+    job.write_text(as_toml(SMALL))
+    where = ("--store", small_store.url, "--report", tmp_path / "report", "--scheduler", "sync")
+    done = emodask("evaluate", job, *where, "--no-pictures", "--json", "--page")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["protocols"]
+    assert "watch http://" in done.stderr
+    assert "UAR" not in done.stderr
 
 
 def test_a_port_of_no_page_is_misuse(tmp_path):

@@ -188,7 +188,7 @@ def _connected(state: LiveState, message: str, facts: Facts) -> LiveState:
         state = state.at_stage("extract")
     workers = facts["workers"]
     plural = "" if workers == 1 else "s"
-    where = f"{workers} worker{plural} of {facts['scheduler']}" if workers else "this process"
+    where = f"on {workers} worker{plural} of {facts['scheduler']}" if workers else "in this process"
     return replace(state, cluster=where, dashboard=facts.get("dashboard") or "")
 
 

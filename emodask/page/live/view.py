@@ -71,7 +71,7 @@ def _block(template: Template, name: str, words: dict[str, Any]) -> str:
 
 def _words(state: LiveState, now: float, report: bool) -> dict[str, Any]:
     step = state.step
-    share = f"{step.done / step.total:.0%}" if step and step.total else ""
+    share = f"{100 * step.done // step.total}%" if step and step.total else ""
     doing = (_NOW if step else {**_NOW, **_BEFORE}).get(state.stage, "Starting")
     running = state.outcome == "running"
     left = ""
