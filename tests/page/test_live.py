@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 from rich.console import Console
 
-from emodask.display import EventReporter, Reporter, Together
+from emodask.display import EventReporter, Reporter, Together, pace
 from emodask.errors import EmodaskError, UsageError
 from emodask.evaluation.folds import EvaluationProgress
 from emodask.extraction import ExtractSummary, Progress
@@ -30,7 +30,7 @@ from tests.test_extraction import as_toml
 
 uvicorn = pytest.importorskip("uvicorn")
 
-from emodask.page.live import live_page  # noqa: E402
+from emodask.page.live import app, live_page  # noqa: E402
 from emodask.page.live.live_page import LivePage  # noqa: E402
 from emodask.page.live.state import KEPT  # noqa: E402
 
@@ -178,6 +178,25 @@ def test_the_memory_plan_and_the_dashboard_stand_on_it(watched):
     assert 'href="http://10.0.0.1:8787/status"' in page
     assert "Memory plan: " in page
     assert "hush" not in page
+
+
+def test_programs_read_times_as_seconds(watched, monkeypatch):
+    now = [watched.page.state.began]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    for module in (live_page, app, pace):
+        monkeypatch.setattr(module, "time", clock)
+    watched.reporter.started("extract", job="small")
+    for moment, done in ((0, 0), (60, 10), (10, 20), (10, 30), (10, 40)):
+        now[0] += moment
+        watched.reporter.extract(Progress(100, COUNTS, done, 100, batches=1, all_batches=2))
+    now[0] += 15
+    found = watched.state()
+    assert (found["seconds"], found["rate"]) == (105, 1)
+    assert found["step"] == {"what": "clips", "done": 40, "total": 100, "left": 45}
+    assert not {"began", "ended", "told"} & set(found)
+    page = watched.text()
+    assert "<dd>about 0:45</dd>" in page
+    assert "<dd>1:45</dd>" in page
 
 
 def test_an_open_page_is_sent_what_changes_and_a_late_one_everything(watched):

@@ -15,9 +15,15 @@ from typing import Any
 
 import pytest
 
+from emodask.display import EventReporter
+from emodask.extraction import Progress
 from emodask.sources.synth import synthesize
 from tests.conftest import ROOT
 from tests.media_files import zip_of
+
+pytest.importorskip("uvicorn")
+
+from emodask.page.live.live_page import LivePage
 
 WAIT = 120_000
 HELD = """
@@ -195,6 +201,35 @@ def test_a_run_that_is_killed_is_told_from_one_that_has_ended_and_the_next_is_sh
         with running(*command, tmp_path / "next", "--page-port", port, **variables):
             page.locator(f"body:not([data-run='{run}'])").wait_for()
             assert page.locator("#lost").is_hidden()
+
+
+def test_what_is_said_aloud_is_rare_but_for_failures_and_the_end(browser: Any) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    page.clock.install(time=0)
+
+    def far(done: int, failed: tuple[tuple[str, str], ...] = ()) -> str:
+        reporter.extract(Progress(100, {}, done, 100, failed, batches=done, all_batches=100))
+        page.locator(f"progress[value='{done}']").wait_for()
+        return page.locator("#said").inner_text()
+
+    with LivePage(0, pytest.fail) as live:
+        reporter = EventReporter(live.take, every=0)
+        reporter.started("extract", job="small")
+        reporter.extract(Progress(100, {}, 0, 100))
+        page.goto(live.address)
+        page.get_by_role("status").filter(has_text="0 of 100").wait_for()
+        page.clock.pause_at(1000)  # later than anything above was said
+        assert [far(done) for done in (1, 2, 3)] == ["Extracting features: 1 of 100 clips"] * 3
+        assert "4 of 100" in far(4, (("clip", "why"),))
+        assert "4 of 100" in far(5)
+        page.clock.fast_forward(10_000)
+        assert "6 of 100" in far(6)
+        assert "6 of 100" in far(7)
+    page.get_by_role("status").filter(has_text="Finished").wait_for()
+    assert page.title().startswith("Finished")
+    context.close()
 
 
 def test_without_scripts_it_shows_the_state_and_loads_itself_anew(

@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 
@@ -54,8 +53,8 @@ def make_app(state: Callable[[], LiveState], run: str) -> Starlette:
         return Response(html, media_type="text/html", headers=_headers(_OWN))
 
     def as_json(request: Request) -> Response:
-        now = state()
-        return JSONResponse({"run": run, **asdict(now)}, headers=_headers(_OWN))
+        facts = {"run": run, **state().as_dict(time.monotonic())}
+        return JSONResponse(facts, headers=_headers(_OWN))
 
     def events(request: Request) -> Response:
         return StreamingResponse(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from emodask.sources.addresses import is_url
@@ -52,6 +52,10 @@ class Step:
     total: int
     told: float
     left: float | None = None
+
+    def left_at(self, now: float) -> float | None:
+        """Seconds that are left at a later moment."""
+        return None if self.left is None else max(0.0, self.left - (now - self.told))
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,19 @@ class LiveState:
     headline: str = ""
     protocols: Mapping[str, Any] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
+
+    def seconds(self, now: float) -> float:
+        """How long the job runs, or ran."""
+        return (now if self.ended is None else self.ended) - self.began
+
+    def as_dict(self, now: float) -> dict[str, Any]:
+        """For programs: times as seconds up to now, as this clock says nothing to others."""
+        facts = {"seconds": round(self.seconds(now), 1), **asdict(self)}
+        del facts["began"], facts["ended"]
+        if self.step is not None:
+            del facts["step"]["told"]
+            facts["step"]["left"] = self.step.left_at(now)
+        return facts
 
     def at_stage(self, stage: str) -> LiveState:
         """In a stage of the command; at its beginning, if it was in another."""

@@ -74,9 +74,8 @@ def _words(state: LiveState, now: float, report: bool) -> dict[str, Any]:
     share = f"{100 * step.done // step.total}%" if step and step.total else ""
     doing = (_NOW if step else {**_NOW, **_BEFORE}).get(state.stage, "Starting")
     running = state.outcome == "running"
-    left = ""
-    if running and step and step.left is not None:
-        left = _about(step.left - (now - step.told))
+    seconds = step.left_at(now) if running and step else None
+    left = "" if seconds is None else _about(seconds)
     if not running:
         sentence = _ENDED[state.outcome]
         failed = state.counts.get("failed", 0)
@@ -96,7 +95,7 @@ def _words(state: LiveState, now: float, report: bool) -> dict[str, Any]:
         "headline": sentence,
         "share": share,
         "left": left,
-        "elapsed": clock((now if state.ended is None else state.ended) - state.began),
+        "elapsed": clock(state.seconds(now)),
         "report": report,
     }
 
