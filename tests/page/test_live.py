@@ -141,6 +141,8 @@ def test_it_shows_each_stage_as_the_reporter_tells_it(watched, tmp_path):
     assert "2 of 4 blocks of a pass over hog3d" in watched.text()
     tell.folds(EvaluationProgress("fold", 2, 3))
     assert "Evaluating on held-out people: 2 of 3 folds" in watched.text()
+    tell.folds(EvaluationProgress("fold", 3, 3))
+    assert "Scoring, and writing the report" in watched.text()
     tell.evaluated(METRICS, str(tmp_path))
     tell.fit()
     page = watched.text()
@@ -244,8 +246,7 @@ def test_who_watches_is_told_how_it_ended_and_the_port_is_closed(error, outcome,
     assert says in last["part-status"]
     assert "its server is gone" in last["part-status"]
     assert "hush" not in last["part-status"]
-    assert stream.readline() == b"\n"
-    assert stream.readline() == b""
+    assert stream.read() == b"\n"  # the stream was brought to its end, not cut off
     assert refuses(watched.page.address)
     assert not any(thread.name == "emodask-page" for thread in threading.enumerate())
 

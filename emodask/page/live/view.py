@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from emodask.display.wording import clock, plural
 from emodask.evaluation.results import interval_text, percent
-from emodask.page.live.state import LiveState
+from emodask.page.live.state import LiveState, Step
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -25,6 +25,7 @@ _NOW = {
 _BEFORE = {"extract": "Looking for workers and clips", "evaluate": "Reading the store"}
 """What a stage begins with, before anything can be counted."""
 
+_SCORING = "Scoring, and writing the report"
 _ENDED = {"finished": "Finished", "failed": "Failed", "interrupted": "Stopped"}
 
 
@@ -53,7 +54,7 @@ def update(state: LiveState, run: str, now: float, *, report: bool) -> dict[str,
     """What an open page needs to become that of a state; parameters as of :func:`page_html`."""
     template, words = _template(), _words(state, now, report)
     parts = {name: _block(template, name, words) for name in PARTS}
-    step = state.step
+    step = words["step"]
     return {
         "run": run,
         "outcome": state.outcome,
@@ -70,9 +71,8 @@ def _block(template: Template, name: str, words: dict[str, Any]) -> str:
 
 
 def _words(state: LiveState, now: float, report: bool) -> dict[str, Any]:
-    step = state.step
+    doing, step = _doing(state)
     share = f"{100 * step.done // step.total}%" if step and step.total else ""
-    doing = (_NOW if step else {**_NOW, **_BEFORE}).get(state.stage, "Starting")
     running = state.outcome == "running"
     seconds = step.left_at(now) if running and step else None
     left = "" if seconds is None else _about(seconds)
@@ -88,6 +88,7 @@ def _words(state: LiveState, now: float, report: bool) -> dict[str, Any]:
     title = " ".join(part for part in (share, state.stage) if part) if running else sentence
     return {
         "state": state,
+        "step": step,
         "running": running,
         "title": f"{title or 'starting'} – emodask {state.command} {state.job}".rstrip(),
         "heading": f"emodask {state.command} {state.job}".rstrip(),
@@ -98,6 +99,15 @@ def _words(state: LiveState, now: float, report: bool) -> dict[str, Any]:
         "elapsed": clock(state.seconds(now)),
         "report": report,
     }
+
+
+def _doing(state: LiveState) -> tuple[str, Step | None]:
+    """What the job does, and how far that is if it can be counted."""
+    step = state.step
+    if state.stage == "evaluate" and step and step.what == "folds" and step.done == step.total:
+        return _SCORING, None
+    words = _NOW if step else {**_NOW, **_BEFORE}
+    return words.get(state.stage, "Starting"), step
 
 
 def _about(seconds: float) -> str:
