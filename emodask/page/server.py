@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 import emodask
+from emodask.page.headers import SafeHeaders
 from emodask.page.http_api import make_router, refusal
 from emodask.page.judges.judge import Judge
 from emodask.page.judges.judgement import Problem
@@ -57,6 +58,7 @@ def make_app(judge: Judge, settings: PageSettings) -> FastAPI:
     _mount_page(app, judge, settings, folder)
     if settings.password is not None:
         app.add_middleware(PasswordGuard, password=settings.password)
+    app.add_middleware(SafeHeaders)
     return app
 
 

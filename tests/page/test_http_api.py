@@ -217,6 +217,13 @@ def test_everything_asks_for_the_password(judge, recorded):
             Client(address, "other").health()
 
 
+def test_answers_forbid_browsers_to_ask_other_hosts_and_to_frame_them(served):
+    headers = ask(served[0], "GET", "/api/health")[1]
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+
+
 def test_openapi_describes_what_is_sent_and_answered(served):
     import json
 

@@ -154,7 +154,7 @@ def test_a_run_with_a_failing_clip_is_watched_from_its_start_to_its_end(
         assert "01-08-01-01-01-03" in failure
         assert BROKEN.rpartition("/")[2] in failure
         assert page.get_by_role("link", name="Dask's dashboard").count() == 1
-        headline(page, "Evaluating on held-out people").wait_for()
+        page.locator("#status [aria-current=step]", has_text="evaluate").wait_for()
         page.locator("#status .ended").wait_for()
         assert process.wait(60) == 1
         assert refuses(address)

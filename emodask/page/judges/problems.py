@@ -69,8 +69,19 @@ def too_long(limit: float) -> Problem:
 
 def too_large(limit: int) -> Problem:
     """More bytes than an upload may have."""
-    size = f"{limit / (1 << 20):.0f} MiB" if limit >= 1 << 20 else f"{limit} bytes"
-    return Problem("too-large", f"The file is larger than {size}, the most that is taken here.")
+    text = f"The file is larger than {size_text(limit)}, the most that is taken here."
+    return Problem("too-large", text)
+
+
+def size_text(limit: int) -> str:
+    """Bytes in words.
+
+    Examples
+    --------
+    >>> size_text(200 << 20), size_text(900)
+    ('200 MiB', '900 bytes')
+    """
+    return f"{limit / (1 << 20):.0f} MiB" if limit >= 1 << 20 else f"{limit} bytes"
 
 
 def took_too_long(limit: float) -> Problem:
