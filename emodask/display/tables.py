@@ -234,8 +234,6 @@ def show_bundle(console: Console, bundle: Bundle, where: str) -> None:
 
 def show_run(console: Console, result: RunResult) -> None:
     """Print the end of a run."""
-    if result.metrics is not None:
-        show_evaluation(console, result.metrics, result.layout.report)
     if result.stopped:
         console.print(f"[red]stopped[/red]: {escape(result.stopped)}", soft_wrap=True)
     else:

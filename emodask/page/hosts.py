@@ -10,14 +10,9 @@ from typing import Any
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/?#@\s]+)(?::\d*)?", re.ASCII | re.IGNORECASE)
 
 _NAMELESS = "The request does not say by one name which host it asks.\n"
-_OTHER_NAME = (
-    "This page answers to {}. Open it by such a name, or start it with emodask serve "
-    "--allow-host NAME.\n"
-)
-_OTHER_PAGE = (
-    "The request comes from a page of another host, and only this one's own may ask. Behind a "
-    "proxy that changes Host, start it with emodask serve --allow-host NAME.\n"
-)
+_OTHER_NAME = "This page answers to {}. Open it by such a name.{}\n"
+_OTHER_PAGE = "The request comes from a page of another host, and only this one's own may ask.{}\n"
+_REMEDY = " Behind a proxy of another name, start it with emodask serve --allow-host NAME."
 
 
 class HostGuard:
@@ -33,15 +28,17 @@ class HostGuard:
     app : ASGI application
     local : bool
         Whether the server listens on loopback alone, and so answers to no other names.
-    allowed : collection of str
+    allowed : collection of str, optional
         Further names, without ports. If there are any, no other is answered wherever it listens,
-        and pages of those names may ask: a proxy may stand before the server.
+        and pages of those names may ask: a proxy may stand before the server. None if people cannot
+        give any.
     """
 
-    def __init__(self, app: Any, local: bool, allowed: Collection[str] = ()) -> None:
+    def __init__(self, app: Any, local: bool, allowed: Collection[str] | None = None) -> None:
         self._app = app
         self._closed = local or bool(allowed)
-        self._allowed = frozenset(_plain(name) for name in allowed)
+        self._allowed = frozenset(_plain(name) for name in allowed or ())
+        self._remedy = "" if allowed is None else _REMEDY
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         refused = None if scope["type"] == "lifespan" else self._refusal(scope["headers"])
@@ -62,13 +59,12 @@ class HostGuard:
         if name is None:
             return 400, _NAMELESS
         if self._closed and not (is_loopback(name) or name in self._allowed):
-            return 421, _OTHER_NAME.format(
-                ", ".join(["localhost", *sorted(self._allowed - {"localhost"})])
-            )
+            names = ", ".join(["localhost", *sorted(self._allowed - {"localhost"})])
+            return 421, _OTHER_NAME.format(names, self._remedy)
         for origin in (value.decode("latin-1") for key, value in headers if key == b"origin"):
             _, _, place = origin.partition("://")
             if place.lower() != hosts[0].lower() and host_name(place) not in self._allowed:
-                return 403, _OTHER_PAGE
+                return 403, _OTHER_PAGE.format(self._remedy)
         return None
 
 
