@@ -20,7 +20,7 @@ $(BASE): pyproject.toml tests/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "emodask needs Python 3.11 or newer; run make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable .
+	$(PIP) --editable '.[page]'
 	@touch $@
 
 $(READY): $(BASE)

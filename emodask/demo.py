@@ -1,9 +1,13 @@
-"""Synthetic corpora for the command line: frame sizes as people write them, and the demo's own."""
+"""Synthetic corpora for the command line, and what to do with the demo's bundle."""
 
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from emodask.errors import UsageError
@@ -29,6 +33,26 @@ def parse_size(text: str) -> tuple[int, int]:
     if not (cross and width.isdecimal() and height.isdecimal()):
         raise UsageError(f"size {text!r}: expected WIDTHxHEIGHT in pixels, such as 426x240")
     return int(width), int(height)
+
+
+def serve_command(bundle: str) -> str | None:
+    """The command that serves a bundle, as it can be typed here; None without the extra ``page``.
+
+    Parameters
+    ----------
+    bundle : str
+        Folder of it.
+    """
+    if not all(find_spec(name) for name in ("fastapi", "gradio", "python_multipart", "uvicorn")):
+        return None
+    typed = sys.argv[0]
+    if Path(typed).name != "emodask":
+        program = [sys.executable, "-m", "emodask"]
+    else:
+        found = shutil.which("emodask")
+        same = found is not None and Path(found).resolve() == Path(typed).resolve()
+        program = ["emodask" if same else typed]
+    return shlex.join([*program, "serve", bundle])
 
 
 def demo_media(

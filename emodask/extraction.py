@@ -238,7 +238,8 @@ def extract_clips(
     status = read_status(group)
     has_media = [not missing_of(job, clip) for clip in clips] if retry_failed else ()
     redo = rows_to_compute(status, has_media, retry_failed)
-    sweep(address, set((np.flatnonzero(redo) // job.data.batch).tolist()))
+    chunks = set((np.flatnonzero(redo) // job.data.batch).tolist())
+    sweep(address, chunks)
     batches = plan_batches(clips, redo, job.data.batch, retry_failed)
     if redo.any():
         if plan is None:
@@ -258,7 +259,7 @@ def extract_clips(
         clip_memory=clip_memory(plan, workers) if plan else CLIP_MEMORY,
         version=emodask.__version__,
     )
-    ledger = Ledger(status, int(redo.sum()))
+    ledger = Ledger(status, int(redo.sum()), len(chunks))
     report = on_progress or (lambda progress: None)
     report(ledger.progress())
     for news in _results(work, batches, client, ledger):
@@ -325,6 +326,9 @@ def _results(
             # One part after another: all parts of a batch write the same chunks.
             tasks.add(rest[0], alone=rest[0].alone)
             parts[batch.start] = rest[1:]
+        else:
+            ledger.batches += 1
+            news = replace(news, batches=ledger.batches)
         if ledger.fruitless >= patience:
             ledger.stopped = (
                 f"gave up after {ledger.fruitless} batches in a row of which nothing could be "

@@ -132,6 +132,9 @@ def fit(
             "clips": len(clips),
             "actors": sorted(set(clips.actor.tolist())),
             "emotions": dict(counts),
+            "corpora": sorted(set(clips.identities.corpus.tolist())),
+            # Whoever evaluated may know better than names of files do, as of synthetic clips.
+            "credit": (metrics or {}).get("data", {}).get("credit", ""),
         },
         "evaluation": _evaluation(metrics, name),
         "evaluation_adapted": _evaluation(metrics, name + ADAPTED),

@@ -20,7 +20,8 @@ class Progress:
     """How far an extraction is, after each batch.
 
     ``counts`` has the rows of the whole store by status; ``computed`` those of this run alone.
-    ``failed`` are clips and reasons, ``trouble`` what befell the batch as a whole.
+    ``failed`` are clips and reasons, ``trouble`` what befell the batch as a whole. ``batches`` have
+    ended, of ``all_batches`` of this run.
     """
 
     total: int
@@ -29,15 +30,21 @@ class Progress:
     to_compute: int
     failed: tuple[tuple[str, str], ...] = ()
     trouble: tuple[str, ...] = ()
+    batches: int = 0
+    all_batches: int = 0
 
 
 class Ledger:
     """What is known of every row, as batches end."""
 
-    def __init__(self, status: npt.NDArray[np.uint8], to_compute: int) -> None:
+    def __init__(
+        self, status: npt.NDArray[np.uint8], to_compute: int, all_batches: int = 0
+    ) -> None:
         self.status = status
         self.counts = _count(status)
         self.to_compute = to_compute
+        self.all_batches = all_batches
+        self.batches = 0
         self.computed = 0
         self.steps: Steps = {}
         self.errors: list[str] = []
@@ -60,6 +67,8 @@ class Ledger:
             to_compute=self.to_compute,
             failed=tuple(failed),
             trouble=tuple(trouble),
+            batches=self.batches,
+            all_batches=self.all_batches,
         )
 
     def committed(self, batch: Batch, outcome: BatchOutcome) -> Progress:

@@ -101,6 +101,7 @@ def run(
     on_progress: Callable[[Progress], None] | None = None,
     on_extracted: Callable[[ExtractSummary], None] | None = None,
     on_fold: Callable[[EvaluationProgress], None] | None = None,
+    on_evaluated: Callable[[dict[str, Any], str], None] | None = None,
     on_fit: Callable[[], None] | None = None,
     recorder: RunRecorder | None = None,
 ) -> RunResult:
@@ -127,9 +128,10 @@ def run(
         See :func:`emodask.extract`.
     sounds : bool
         See :func:`emodask.evaluate`.
-    on_plan, on_progress, on_extracted, on_fold, on_fit : callable, optional
+    on_plan, on_progress, on_extracted, on_fold, on_evaluated, on_fit : callable, optional
         Told of the plan of a worker's memory, of each batch, of the end of the extraction, of each
-        step of the evaluation, and of the start of the last fit, that of the bundle.
+        step of the evaluation, of its figures and where their report is, and of the start of the
+        last fit, that of the bundle.
     recorder : RunRecorder, optional
         One that the caller has begun; by default this begins one, which writes ``run.json``.
 
@@ -197,6 +199,8 @@ def run(
                 )
                 metrics = found
                 recorder.evaluated(found)
+                if on_evaluated:
+                    on_evaluated(found, layout.report)
                 if on_fit:
                     on_fit()
                 recorder.stage("fit")

@@ -132,7 +132,7 @@ class RunRecorder:
         else:
             # The error itself is what the user has to see.
             with contextlib.suppress(Exception):
-                self.end(*_ending(error), write=self._writable)
+                self.end(*ending(error), write=self._writable)
 
     def stage(self, name: str) -> None:
         """Begin a stage; the one before it has ended."""
@@ -286,7 +286,7 @@ def figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _ending(error: BaseException) -> tuple[str, int, str]:
+def ending(error: BaseException) -> tuple[str, int, str]:
     """State, exit code and words of an error that ends a command."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", 130, "interrupted"

@@ -114,7 +114,7 @@ def test_the_whole_path_from_zip_to_prediction(emodask, corpus, job_file, tmp_pa
     )
     assert code == 0, err
     assert "24 clips: 24 done, 0 failed, 0 incomplete" in out
-    assert "loso" in out
+    assert out.index("loso") < out.index("fit the bundle") < out.index("bundle: ")
     for name in ("store.zarr", "report/metrics.json", "report/index.html", "bundle/bundle.json"):
         assert (out_folder / name).exists()
     assert "gradient magnitude" in (out_folder / "report" / "index.html").read_text()
@@ -261,6 +261,11 @@ def test_jobs_lists_what_is_shipped(emodask):
     assert code == 0
     for name in ("hog3d-spline", "hog3d", "spline"):
         assert name in out
+    said = " ".join(out.split())
+    assert "needs emodask[speech], --weights speech_embedding=FILE" in said
+    assert "needs --table action_units=FILE" in said
+    assert "needs emodask[opensmile]" in said
+    assert said.count("needs emodask[xgboost]") == 1
 
 
 def test_a_demo_made_before_is_reused(tmp_path, monkeypatch):
@@ -281,6 +286,37 @@ def test_a_demo_made_before_is_reused(tmp_path, monkeypatch):
     (tmp_path / "media" / "a.zip").unlink()
     demo.demo_media(str(tmp_path), 3, 8)
     assert made == [2, 3, 3]
+
+
+def test_the_demo_names_a_command_that_serves_its_bundle_here(tmp_path, monkeypatch):
+    import shlex
+
+    from emodask import demo
+
+    # ``make demo`` runs it by a path, with nothing of the environment on PATH.
+    typed = tmp_path / "emodask"
+    typed.write_text(f"#!{sys.executable}\nfrom emodask.cli import main\nmain()\n")
+    typed.chmod(0o755)
+    commands = {}
+    for name, program, path in [
+        ("make", str(typed), "/nowhere"),
+        ("installed", str(typed), str(tmp_path)),
+        ("module", str(tmp_path / "__main__.py"), "/nowhere"),
+    ]:
+        monkeypatch.setattr(sys, "argv", [program, "demo"])
+        monkeypatch.setenv("PATH", path)
+        commands[name] = demo.serve_command("my demo/bundle")
+    bundle = "serve 'my demo/bundle'"
+    assert commands == {
+        "make": f"{typed} {bundle}",
+        "installed": f"emodask {bundle}",
+        "module": f"{sys.executable} -m emodask {bundle}",
+    }
+    for command in (commands["make"], commands["module"]):
+        help_of = [*shlex.split(command), "--help"]
+        assert b"serve" in subprocess.run(help_of, capture_output=True, check=True).stdout
+    monkeypatch.setattr(demo, "find_spec", lambda name: None if name == "gradio" else name)
+    assert demo.serve_command("bundle") is None
 
 
 def test_an_unexpected_error_is_one_line_unless_debugging(emodask, monkeypatch):

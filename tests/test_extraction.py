@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emodask import batches
+from emodask import batches, extraction
 from emodask.batches import plan_batches
 from emodask.clip_features import clip_seed
 from emodask.clip_rows import compute_clip
@@ -272,6 +272,30 @@ def test_a_run_whose_rows_another_has_committed_meanwhile_ends_well(corpus, smal
     late = extract(small_job, f"{corpus}/*.zip", store, on_progress=meanwhile)
     assert (others[1].computed, late.computed, late.done) == (24, 0, 24)
     assert (late.stopped, late.errors) == ("", ())
+
+
+def test_batches_are_counted_once_each_however_often_they_are_halved(
+    small_job, corpus, tmp_path, monkeypatch
+):
+    deadly = "01-01-01-01-01-01"
+    compute = extraction.process_batch
+
+    def killing(job, address, batch, **options):
+        clips = zip(batch.clips, batch.compute, strict=True)
+        if not batch.quarantine and any(c.clip_id == deadly for c, wanted in clips if wanted):
+            raise MemoryError
+        return compute(job, address, batch, **options)
+
+    monkeypatch.setattr(extraction, "process_batch", killing)
+    monkeypatch.setattr(extraction, "killed_its_workers", lambda out: isinstance(out, MemoryError))
+    news = []
+    found = extract(small_job, f"{corpus}/*.zip", tmp_path / "s.zarr", on_progress=news.append)
+    assert (found.done, found.failed) == (23, 1)
+    assert {progress.all_batches for progress in news} == {5}
+    counted = [progress.batches for progress in news]
+    assert counted == sorted(counted)
+    assert sorted(set(counted)) == [0, 1, 2, 3, 4, 5]
+    assert len(counted) > 6
 
 
 def test_no_folder_of_this_machine_is_written_to_the_store(small_job, tmp_path):

@@ -15,7 +15,12 @@ from emodask.job import parse_job
 from emodask.job_files import shipped_jobs
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "jobs" / "README.md", ROOT / "deploy" / "README.md"]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "jobs" / "README.md",
+    ROOT / "deploy" / "README.md",
+    ROOT / "deploy" / "page" / "README.md",
+]
 
 
 def blocks(language: str) -> list[str]:

@@ -31,6 +31,7 @@ from emodask.cli.options import (
     table_places,
     weight_places,
 )
+from emodask.cli.watching import PageOption, PagePortOption, watched
 
 
 @app.command(
@@ -56,6 +57,8 @@ def run(
     sounds: SoundsOption = True,
     pictures: PicturesOption = True,
     storage_option: StorageOption = None,
+    page: PageOption = False,
+    page_port: PagePortOption = None,
     log_json: LogJsonOption = False,
 ) -> None:
     """Extract, evaluate, fit and report, in one go. Run again to go on after a stop."""
@@ -72,42 +75,43 @@ def run(
     source = source or []
     check_sources(settings, source)
     places, weights_at = table_places(table), weight_places(weights)
-    reporter = make_reporter(log_json)
-    reporter.started("run", job=settings.name, sources=source, out=out)
-    cluster = connect(
-        scheduler,
-        workers,
-        max_workers=max_workers,
-        memory_limit=memory_limit,
-        config=cluster_config,
-        tell=reporter.say,
-    )
-    record = Layout(out.rstrip("/")).record
-    recorder = RunRecorder(record, "run", settings, source, options)
-    with recorder:
-        tables = read_tables(settings, places, options)  # before anything is started
-        settings = read_weights(settings, weights_at, options)
-        with cluster as client, reporter.bars("extract"):
-            reporter.connected(client)
-            result = run(
-                settings,
-                source,
-                out,
-                client,
-                tables=tables,
-                pictures=pictures,
-                storage_options=options,
-                retry_failed=retry_failed,
-                clip_timeout=clip_timeout,
-                sounds=sounds,
-                on_plan=reporter.planned,
-                on_progress=reporter.extract,
-                on_extracted=reporter.extracted,
-                on_fold=reporter.folds,
-                on_fit=reporter.fit,
-                recorder=recorder,
-            )
-    reporter.ended(result)
+    with watched(make_reporter(log_json), page, page_port) as reporter:
+        reporter.started("run", job=settings.name, sources=source, out=out)
+        cluster = connect(
+            scheduler,
+            workers,
+            max_workers=max_workers,
+            memory_limit=memory_limit,
+            config=cluster_config,
+            tell=reporter.say,
+        )
+        record = Layout(out.rstrip("/")).record
+        recorder = RunRecorder(record, "run", settings, source, options)
+        with recorder:
+            tables = read_tables(settings, places, options)  # before anything is started
+            settings = read_weights(settings, weights_at, options)
+            with cluster as client, reporter.bars("extract"):
+                reporter.connected(client)
+                result = run(
+                    settings,
+                    source,
+                    out,
+                    client,
+                    tables=tables,
+                    pictures=pictures,
+                    storage_options=options,
+                    retry_failed=retry_failed,
+                    clip_timeout=clip_timeout,
+                    sounds=sounds,
+                    on_plan=reporter.planned,
+                    on_progress=reporter.extract,
+                    on_extracted=reporter.extracted,
+                    on_fold=reporter.folds,
+                    on_evaluated=reporter.evaluated,
+                    on_fit=reporter.fit,
+                    recorder=recorder,
+                )
+        reporter.ended(result)
     if result.exit_code:
         raise typer.Exit(result.exit_code)
 
@@ -124,42 +128,47 @@ def demo(
     max_workers: MaxWorkersOption = None,
     memory_limit: MemoryLimitOption = None,
     cluster_config: ClusterConfigOption = None,
+    page: PageOption = False,
+    page_port: PagePortOption = None,
     log_json: LogJsonOption = False,
 ) -> None:
     """Synthesise a small corpus and run the default job on it: about a minute or two."""
     from emodask.cluster import connect
-    from emodask.demo import DEMO_CREDIT, DEMO_JOB, demo_media
+    from emodask.demo import DEMO_CREDIT, DEMO_JOB, demo_media, serve_command
     from emodask.pipeline import run
 
-    reporter = make_reporter(log_json)
-    reporter.started("demo", job=DEMO_JOB, out=out)
-    with reporter.bars("synthesise"):
-        sources = demo_media(out, actors, clips, reporter.synth)
-    cluster = connect(
-        scheduler,
-        workers,
-        max_workers=max_workers,
-        memory_limit=memory_limit,
-        config=cluster_config,
-        tell=reporter.say,
-    )
-    with cluster as client, reporter.bars("extract"):
-        reporter.connected(client)
-        result = run(
-            DEMO_JOB,
-            sources,
-            out,
-            client,
-            credit=DEMO_CREDIT,
-            on_plan=reporter.planned,
-            on_progress=reporter.extract,
-            on_extracted=reporter.extracted,
-            on_fold=reporter.folds,
-            on_fit=reporter.fit,
+    with watched(make_reporter(log_json), page, page_port) as reporter:
+        reporter.started("demo", job=DEMO_JOB, out=out)
+        with reporter.bars("synthesise"):
+            sources = demo_media(out, actors, clips, reporter.synth)
+        cluster = connect(
+            scheduler,
+            workers,
+            max_workers=max_workers,
+            memory_limit=memory_limit,
+            config=cluster_config,
+            tell=reporter.say,
         )
-    reporter.ended(result)
+        with cluster as client, reporter.bars("extract"):
+            reporter.connected(client)
+            result = run(
+                DEMO_JOB,
+                sources,
+                out,
+                client,
+                credit=DEMO_CREDIT,
+                on_plan=reporter.planned,
+                on_progress=reporter.extract,
+                on_extracted=reporter.extracted,
+                on_fold=reporter.folds,
+                on_evaluated=reporter.evaluated,
+                on_fit=reporter.fit,
+            )
+        reporter.ended(result)
     if result.exit_code:
         raise typer.Exit(result.exit_code)
+    if command := serve_command(result.layout.bundle):
+        reporter.say(f"to judge recordings by it, in a browser: {command}")
 
 
 @app.command(rich_help_panel="Whole jobs", epilog="Example: emodask jobs")

@@ -27,6 +27,7 @@ from emodask.cli.options import (
     storage_options,
     weight_places,
 )
+from emodask.cli.watching import PageOption, PagePortOption, watched
 
 
 @app.command(
@@ -48,6 +49,8 @@ def evaluate(
     cluster_config: ClusterConfigOption = None,
     as_json: JsonOption = False,
     storage_option: StorageOption = None,
+    page: PageOption = False,
+    page_port: PagePortOption = None,
     log_json: LogJsonOption = False,
 ) -> None:
     """Evaluate a job's models under its protocols and write the report.
@@ -61,33 +64,32 @@ def evaluate(
     from emodask.sources.catalogue import scan
 
     options = storage_options(storage_option)
-    media = scan(source, options).clips if source else ()
-    reporter = make_reporter(log_json, stderr=as_json)
-    reporter.started("evaluate", store=store)
-    cluster = connect(
-        scheduler,
-        workers,
-        max_workers=max_workers,
-        memory_limit=memory_limit,
-        config=cluster_config,
-        tell=reporter.say,
-    )
-    with cluster as client, reporter.bars("evaluate folds"):
-        reporter.connected(client)
-        metrics = evaluate(
-            job,
-            store,
-            report,
-            client,
-            models=model,
-            media=media,
-            sounds=sounds,
-            sources=source or (),
-            pictures=pictures,
-            storage_options=options,
-            on_progress=reporter.folds,
+    with watched(make_reporter(log_json, stderr=as_json), page, page_port) as reporter:
+        reporter.started("evaluate", store=store)
+        media = scan(source, options).clips if source else ()
+        cluster = connect(
+            scheduler,
+            workers,
+            max_workers=max_workers,
+            memory_limit=memory_limit,
+            config=cluster_config,
+            tell=reporter.say,
         )
-    if log_json or not as_json:
+        with cluster as client, reporter.bars("evaluate folds"):
+            reporter.connected(client)
+            metrics = evaluate(
+                job,
+                store,
+                report,
+                client,
+                models=model,
+                media=media,
+                sounds=sounds,
+                sources=source or (),
+                pictures=pictures,
+                storage_options=options,
+                on_progress=reporter.folds,
+            )
         reporter.evaluated(metrics, report)
     if as_json:
         print_json(metrics)

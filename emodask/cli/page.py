@@ -52,6 +52,14 @@ def serve(
             help="Ask everybody for it, with the name emodask.",
         ),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Answer to this name, such as that of a proxy before it, and besides to localhost "
+            "alone; may be repeated. On loopback no other names are answered anyway.",
+        ),
+    ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Recordings judged at a time.")] = 1,
     waiting: Annotated[
         int, typer.Option(min=0, rich_help_panel=_LIMITS, help="How many may wait beside those.")
@@ -73,7 +81,16 @@ def serve(
     from emodask.page.settings import PageSettings
 
     reporter = make_reporter(log_json, stderr=True)
-    settings = PageSettings(host, port, password, max_upload << 20, max_seconds, seconds, waiting)
+    settings = PageSettings(
+        host,
+        port,
+        password,
+        max_upload << 20,
+        max_seconds,
+        seconds,
+        waiting,
+        allow_hosts=tuple(allow_host or ()),
+    )
     try:
         serve_page(
             bundle or [],
@@ -83,6 +100,8 @@ def serve(
             processes=processes,
             storage_options=storage_options(storage_option),
             say=reporter.say,
+            warn=reporter.warn,
+            on_serving=reporter.serving,
         )
     except (KeyboardInterrupt, SystemExit):  # how a server ends that has done its work
-        reporter.say("closed")
+        reporter.closed()

@@ -31,6 +31,7 @@ from emodask.cli.options import (
     table_places,
     weight_places,
 )
+from emodask.cli.watching import PageOption, PagePortOption, watched
 
 
 @app.command(
@@ -56,6 +57,8 @@ def extract(
         str | None,
         typer.Option(metavar="FILE", help="Path or URL for a summary, as run.json of a run."),
     ] = None,
+    page: PageOption = False,
+    page_port: PagePortOption = None,
     log_json: LogJsonOption = False,
 ) -> None:
     """Compute the features of every clip into a store. Run again to go on after a stop."""
@@ -71,39 +74,39 @@ def extract(
     source = source or []
     check_sources(settings, source)
     places, weights_at = table_places(table), weight_places(weights)
-    reporter = make_reporter(log_json)
-    reporter.started("extract", job=settings.name, sources=source, store=store)
-    cluster = connect(
-        scheduler,
-        workers,
-        max_workers=max_workers,
-        memory_limit=memory_limit,
-        config=cluster_config,
-        tell=reporter.say,
-    )
-    recorder = RunRecorder(summary, "extract", settings, source, options)
-    with recorder:
-        tables = read_tables(settings, places, options)  # before anything is started
-        settings = read_weights(settings, weights_at, options)
-        with cluster as client, reporter.bars("extract"), recorder:
-            reporter.connected(client)
-            recorder.connected(client)
-            recorder.stage("scan")
-            found = extract(
-                settings,
-                source,
-                store,
-                client,
-                tables=tables,
-                storage_options=options,
-                retry_failed=retry_failed,
-                clip_timeout=clip_timeout,
-                on_plan=recorder.planning(reporter.planned),
-                on_progress=recorder.watching(reporter.extract),
-            )
-            exit_code = recorder.extracted(found)
-            recorder.end("failed" if found.stopped else "finished", exit_code, found.stopped)
-    reporter.extracted(found)
+    with watched(make_reporter(log_json), page, page_port) as reporter:
+        reporter.started("extract", job=settings.name, sources=source, store=store)
+        cluster = connect(
+            scheduler,
+            workers,
+            max_workers=max_workers,
+            memory_limit=memory_limit,
+            config=cluster_config,
+            tell=reporter.say,
+        )
+        recorder = RunRecorder(summary, "extract", settings, source, options)
+        with recorder:
+            tables = read_tables(settings, places, options)  # before anything is started
+            settings = read_weights(settings, weights_at, options)
+            with cluster as client, reporter.bars("extract"), recorder:
+                reporter.connected(client)
+                recorder.connected(client)
+                recorder.stage("scan")
+                found = extract(
+                    settings,
+                    source,
+                    store,
+                    client,
+                    tables=tables,
+                    storage_options=options,
+                    retry_failed=retry_failed,
+                    clip_timeout=clip_timeout,
+                    on_plan=recorder.planning(reporter.planned),
+                    on_progress=recorder.watching(reporter.extract),
+                )
+                exit_code = recorder.extracted(found)
+                recorder.end("failed" if found.stopped else "finished", exit_code, found.stopped)
+        reporter.extracted(found)
     if exit_code:
         raise typer.Exit(exit_code)
 

@@ -16,11 +16,13 @@ from emodask.display.tables import (
     show_verdicts,
     show_verification,
 )
+from emodask.display.together import Together
 
 __all__ = [
     "EventReporter",
     "LogLines",
     "Reporter",
+    "Together",
     "catalogue_dict",
     "log_event",
     "show_bundle",

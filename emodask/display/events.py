@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from emodask.display.log_lines import log_event, reroute_library_logs
+from emodask.display.pace import Pace
 from emodask.display.wording import plan_line
 from emodask.sources.addresses import redact
 
@@ -27,36 +29,69 @@ EVERY = 5.0
 """Seconds between two events, or two plain lines, that say how far something is."""
 
 
-class EventReporter:
-    """What :class:`emodask.display.Reporter` shows people, as one event each."""
+class Tell(Protocol):
+    """What takes events: a name, a line in words, and facts as :func:`log_event` takes them."""
 
-    def __init__(self) -> None:
-        self.began = time.monotonic()
+    def __call__(
+        self, event: str, message: str = "", *, level: int = logging.INFO, **fields: Any
+    ) -> None:
+        """Take an event."""
+
+
+class EventReporter:
+    """What :class:`emodask.display.Reporter` shows people, as one event each.
+
+    Parameters
+    ----------
+    tell : callable
+        Told of each event; by default it is logged.
+    every : float
+        Seconds between two events that say how far something is.
+    """
+
+    def __init__(self, tell: Tell = log_event, every: float = EVERY) -> None:
+        self.tell = tell
+        self.every = every
+        self.paces: defaultdict[str, Pace] = defaultdict(Pace)
         self.last = 0.0
         self.failed = 0
 
     @contextmanager
     def bars(self, what: str) -> Iterator[None]:
         """Begin a stage."""
-        self.began = time.monotonic()
+        self.paces.clear()
         self.last = 0.0
         yield
 
     def say(self, line: str) -> None:
         """Pass a line on."""
-        log_event("note", line)
+        self.tell("note", line)
+
+    def warn(self, line: str) -> None:
+        """Pass on what people should beware of."""
+        log_event("warning", line, level=logging.WARNING)
+
+    def serving(self, address: str) -> None:
+        """Tell that a server answers, and where."""
+        reroute_library_logs()
+        log_event("serve.started", f"serving {address}", address=address)
+
+    def closed(self) -> None:
+        """Tell that a server has ended as it should."""
+        log_event("serve.finished")
 
     def started(self, command: str, **facts: Any) -> None:
         """Tell that a command has begun."""
-        log_event(f"{command}.started", **facts)
+        self.tell(f"{command}.started", **facts)
 
     def connected(self, client: Client | None) -> None:
         """Tell where tasks run, and where they can be watched."""
         if client is None:
-            log_event("cluster.connected", scheduler="sync", workers=0)
+            self.tell("cluster.connected", scheduler="sync", workers=0)
             return
-        reroute_library_logs()
-        log_event(
+        if self.tell is log_event:
+            reroute_library_logs()
+        self.tell(
             "cluster.connected",
             scheduler=redact(str(getattr(client.scheduler, "address", ""))),
             workers=len(client.nthreads()),
@@ -65,34 +100,44 @@ class EventReporter:
 
     def planned(self, plan: MemoryPlan, workers: Workers) -> None:
         """Tell what memory a worker needs, part by part."""
-        log_event("memory.planned", plan_line(plan, workers), limit=workers.limit, **plan.as_dict())
+        self.tell("memory.planned", plan_line(plan, workers), limit=workers.limit, **plan.as_dict())
 
     def _progress(self, event: str, done: int, total: int, **facts: Any) -> None:
+        left = self.paces[event].take(done).left(total)
         now = time.monotonic()
-        if done in (0, total) or now - self.last >= EVERY:
+        if done in (0, total) or now - self.last >= self.every:
             self.last = now
-            log_event(event, f"{done} of {total}", done=done, total=total, **facts)
+            self.tell(
+                event,
+                f"{done} of {total}",
+                done=done,
+                total=total,
+                seconds_left=None if left is None else round(left, 1),
+                **facts,
+            )
 
     def extract(self, progress: ExtractProgress) -> None:
         """Take the news of a batch."""
         for clip, error in progress.failed:
-            log_event("clip.failed", error, level=logging.WARNING, clip=clip)
+            self.tell("clip.failed", error, level=logging.WARNING, clip=clip)
         for line in progress.trouble:
-            log_event("batch.failed", line, level=logging.WARNING)
+            self.tell("batch.failed", line, level=logging.WARNING)
         self.failed += len(progress.failed)
-        elapsed = time.monotonic() - self.began
+        rate = self.paces["extract.progress"].take(progress.computed).rate
         self._progress(
             "extract.progress",
             progress.computed,
             progress.to_compute,
+            batches=progress.batches,
+            all_batches=progress.all_batches,
             failed=self.failed,
-            clips_per_second=round(progress.computed / elapsed, 3) if elapsed else None,
+            clips_per_second=None if rate is None else round(rate, 3),
             store=progress.counts,
         )
 
     def extracted(self, summary: ExtractSummary) -> None:
         """Take the end of an extraction."""
-        log_event(
+        self.tell(
             "extract.finished",
             summary.stopped,
             level=logging.ERROR if summary.stopped else logging.INFO,
@@ -125,7 +170,7 @@ class EventReporter:
         from emodask.evaluation.results import headline
         from emodask.run_record import figures
 
-        log_event(
+        self.tell(
             "evaluate.finished",
             headline(metrics),
             report=redact(report),
@@ -134,18 +179,17 @@ class EventReporter:
 
     def fit(self) -> None:
         """Take the news that the bundle's model is being fitted."""
-        log_event("fit.started")
+        self.tell("fit.started")
 
     def fitted(self, bundle: Bundle, where: str) -> None:
         """Take the news that the bundle is there."""
-        log_event("fit.finished", bundle=redact(where), trained_on=bundle.about["trained_on"])
+        self.tell("fit.finished", bundle=redact(where), trained_on=bundle.about["trained_on"])
 
     def ended(self, result: RunResult) -> None:
         """Take the end of a run."""
-        if result.metrics is not None:
-            self.evaluated(result.metrics, result.layout.report)
-            log_event("fit.finished", bundle=redact(result.layout.bundle))
-        log_event(
+        if not result.stopped:
+            self.tell("fit.finished", bundle=redact(result.layout.bundle))
+        self.tell(
             "run.finished",
             result.stopped,
             level=logging.ERROR if result.stopped else logging.INFO,
@@ -157,28 +201,28 @@ class EventReporter:
         """Take what a model says of clips."""
         for verdict in verdicts:
             if verdict.error:
-                log_event("clip.failed", verdict.error, level=logging.WARNING, clip=verdict.clip)
+                self.tell("clip.failed", verdict.error, level=logging.WARNING, clip=verdict.clip)
             else:
                 chances = {name: round(chance, 6) for name, chance in verdict.ranked}
-                log_event("clip.predicted", clip=verdict.clip, probabilities=chances)
+                self.tell("clip.predicted", clip=verdict.clip, probabilities=chances)
 
     def along(self, clip: str, seconds: float) -> None:
         """Take the news of how far a recording has been judged."""
         now = time.monotonic()
         if now - self.last >= EVERY:
             self.last = now
-            log_event("timeline.progress", clip=clip, seconds=round(seconds, 1))
+            self.tell("timeline.progress", clip=clip, seconds=round(seconds, 1))
 
     def timelines(self, timelines: Sequence[Timeline]) -> None:
         """Take what a model says along recordings."""
         for timeline in timelines:
             if timeline.error:
-                log_event(
+                self.tell(
                     "timeline.failed", timeline.error, level=logging.WARNING, clip=timeline.clip
                 )
                 continue
             chances = {name: round(chance, 6) for name, chance in timeline.ranked}
-            log_event(
+            self.tell(
                 "timeline.predicted",
                 clip=timeline.clip,
                 seconds=round(timeline.seconds, 3),

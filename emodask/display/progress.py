@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from rich.progress import (
 )
 
 from emodask.display.events import EVERY
+from emodask.display.pace import Pace
 from emodask.display.tables import (
     show_bundle,
     show_evaluation,
@@ -47,6 +49,7 @@ class Reporter:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.began = time.monotonic()
+        self.paces: defaultdict[str, Pace] = defaultdict(Pace)
         self.last_line = 0.0
         self.bar: Progress | None = None
         self.task: TaskID | None = None
@@ -56,6 +59,7 @@ class Reporter:
     def bars(self, what: str) -> Iterator[None]:
         """Show progress for the time of one stage."""
         self.began = time.monotonic()
+        self.paces.clear()
         self.last_line = 0.0
         if not self.console.is_terminal:
             yield
@@ -76,8 +80,8 @@ class Reporter:
 
     def _advance(self, what: str, done: int, total: int, note: str, *, ends: bool = True) -> None:
         now = time.monotonic()
-        elapsed = now - self.began
-        left = f"{clock(elapsed / done * (total - done))} left" if 0 < done < total else ""
+        seconds = self.paces[what].take(done).left(total)
+        left = "" if seconds is None else f"{clock(seconds)} left"
         aside = ", ".join(part for part in (note, left) if part)
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, description=what, completed=done, total=total, note=aside)
@@ -89,6 +93,18 @@ class Reporter:
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         self.console.print(line, markup=False, soft_wrap=True)
+
+    def warn(self, line: str) -> None:
+        """Print what people should beware of."""
+        self.say(f"warning: {line}")
+
+    def serving(self, address: str) -> None:
+        """Print that a server answers, and where."""
+        self.say(f"serving {address} (Ctrl-C ends it)")
+
+    def closed(self) -> None:
+        """Print that a server has ended as it should."""
+        self.say("closed")
 
     def started(self, command: str, **facts: Any) -> None:
         """Take the news that a command has begun: people know, they have just typed it."""
@@ -117,15 +133,13 @@ class Reporter:
             )
         if not progress.to_compute:
             return
-        elapsed = time.monotonic() - self.began
-        rate = f"{progress.computed / elapsed:.1f} clips/s" if progress.computed else "starting"
+        pace = self.paces["extract"].take(progress.computed)
+        rate = "starting" if pace.rate is None else f"{pace.rate:.1f} clips/s"
         note = f"{rate}, {self.failed} failed" if self.failed else rate
         self._advance("extract", progress.computed, progress.to_compute, note)
 
     def folds(self, progress: EvaluationProgress) -> None:
         """Take the news of a fold, or of a block of a pass over a feature."""
-        if progress.done == 0 and not progress.trials:
-            self.began = time.monotonic()
         if progress.all_trials:
             # One fold may search for hours: its trials say how far it is, and how long it takes.
             note = f"{progress.done} of {progress.total} folds" if progress.total > 1 else ""
@@ -142,8 +156,9 @@ class Reporter:
         show_summary(self.console, summary)
 
     def evaluated(self, metrics: dict[str, Any], report: str) -> None:
-        """Print the figures of an evaluation."""
-        show_evaluation(self.console, metrics, report)
+        """Print the figures of an evaluation, unless they go to standard output as JSON."""
+        if not self.console.stderr:
+            show_evaluation(self.console, metrics, report)
 
     def fitted(self, bundle: Bundle, where: str) -> None:
         """Print what a bundle was trained on."""

@@ -234,8 +234,6 @@ def show_bundle(console: Console, bundle: Bundle, where: str) -> None:
 
 def show_run(console: Console, result: RunResult) -> None:
     """Print the end of a run."""
-    if result.metrics is not None:
-        show_evaluation(console, result.metrics, result.layout.report)
     if result.stopped:
         console.print(f"[red]stopped[/red]: {escape(result.stopped)}", soft_wrap=True)
     else:
@@ -250,10 +248,14 @@ def show_synth(console: Console, files: Sequence[Path]) -> None:
 
 def show_jobs(console: Console, jobs: dict[Path, Job]) -> None:
     """Print the shipped jobs."""
+    from emodask.job_needs import needs
+
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for path, job in jobs.items():
         table.add_row(path.stem, escape(job.description))
+        if wanted := needs(job):
+            table.add_row("", escape(f"needs {', '.join(wanted)}"), style="dim")
     console.print(table)
     console.print(f"files: {next(iter(jobs)).parent}", **_PLAIN)

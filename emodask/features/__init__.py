@@ -90,6 +90,8 @@ class Family:
         detector of faces, once in each process that computes, before its memory is limited.
     resident : callable, optional
         ``resident(settings)`` gives the bytes that a process holds on to after ``prepare``.
+    extra : str
+        The extra of emodask that installs what the family needs; empty if it needs none.
     """
 
     modality: Modality | Literal["table"]
@@ -103,6 +105,7 @@ class Family:
     streamed: bool = False
     prepare: Callable[[Any], None] = field(default=lambda settings: None)
     resident: Callable[[Any], int] = field(default=lambda settings: 0)
+    extra: str = ""
 
 
 def family_names() -> tuple[str, ...]:

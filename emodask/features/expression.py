@@ -123,4 +123,5 @@ FAMILY = Family(
     streamed=True,
     prepare=_prepare,
     resident=lambda settings: LIBRARIES + _BASES[settings.base].layout.size,
+    extra="networks",
 )

@@ -134,5 +134,6 @@ FAMILY = with_variants(
         memory=lambda settings, count: _LIBRARIES + _BYTES_A_SAMPLE * count,
         coords=_coords,
         alike=False,
+        extra="opensmile",
     )
 )

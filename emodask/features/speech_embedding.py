@@ -268,5 +268,6 @@ FAMILY = with_variants(
         coords=_coords,
         prepare=_prepare,
         resident=_resident,
+        extra="speech",
     )
 )

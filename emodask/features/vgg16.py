@@ -106,4 +106,5 @@ FAMILY = Family(
     streamed=True,
     prepare=_prepare,
     resident=lambda settings: LIBRARIES + LAYOUT.size,
+    extra="networks",
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -37,13 +38,19 @@ class Client:
     password : str, optional
     timeout : float
         Seconds to wait for an answer: recordings may wait for others.
+    patience : float
+        Seconds for which a recording is sent again while too many wait, as late as the server asks
+        for. By default the first ``busy`` is the answer.
     """
 
-    def __init__(self, url: str, password: str | None = None, timeout: float = 600.0) -> None:
+    def __init__(
+        self, url: str, password: str | None = None, timeout: float = 600.0, patience: float = 0.0
+    ) -> None:
         if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
             raise UsageError(f"{url}: the address of a page begins with http:// or https://")
         self._url = url.rstrip("/")
         self._timeout = timeout
+        self._patience = patience
         self._headers: dict[str, str] = {"Accept": "application/json"}
         if password is not None:
             coded = base64.b64encode(f"{USER}:{password}".encode()).decode()
@@ -77,7 +84,11 @@ class Client:
         most = int(self.bundles()["limits"]["max_upload"])
         if path.stat().st_size > most:  # the server would end the connection amid the sending
             return Judgement(path.name, problem=too_large(most))
+        end = time.monotonic() + self._patience
         answer = self._ask(f"/api/predict?pictures={str(pictures).lower()}", path)
+        while "retry_after" in answer and time.monotonic() + answer["retry_after"] <= end:
+            time.sleep(answer["retry_after"])
+            answer = self._ask(f"/api/predict?pictures={str(pictures).lower()}", path)
         if "problem" in answer and "probabilities" not in answer:
             return Judgement(path.name, problem=Problem(**answer["problem"]))
         return Judgement(
@@ -130,12 +141,17 @@ def _refused(error: urllib.error.HTTPError, url: str) -> dict[str, Any]:
     """The answer that says a problem."""
     if error.code == 401:
         raise EmodaskError(f"{url} asks for a password, and this is not the right one")
+    said = error.read(_PIECE)
+    if error.headers.get_content_type() == "text/plain":  # of what stands before the API
+        raise EmodaskError(f"{url} answers {error.code}: {said.decode('utf-8', 'replace').strip()}")
     try:
-        answer = json.load(error)
+        answer = json.loads(said)
         code, text = answer["problem"]["code"], answer["problem"]["text"]
     except (ValueError, KeyError, TypeError):
         raise EmodaskError(f"{url} answers {error.code} {error.reason}") from error
-    return {"problem": {"code": code, "text": text}}
+    later = error.headers.get("Retry-After", "")
+    wait = {"retry_after": float(later)} if error.code == 503 and later.isdigit() else {}
+    return {"problem": {"code": code, "text": text}, **wait}
 
 
 def _around(name: str, boundary: str) -> tuple[bytes, bytes]:

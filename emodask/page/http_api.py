@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 from typing import Annotated, Any
 
 import anyio
@@ -16,7 +17,7 @@ from starlette.requests import ClientDisconnect
 import emodask
 from emodask.page.judges.judge import Judge
 from emodask.page.judges.judgement import Judgement, Problem, ProblemCode
-from emodask.page.judges.problems import too_large
+from emodask.page.judges.problems import NO_ROOM, too_large
 from emodask.page.settings import PageSettings
 from emodask.page.uploads import (
     FIELD,
@@ -28,6 +29,8 @@ from emodask.page.uploads import (
 
 _RETRY_AFTER = "10"
 """Seconds after which a program that was turned away may ask again."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _SPARE = 8
 """Threads beyond those that judge and wait: they tell others at once that the queue is full."""
@@ -134,7 +137,10 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     408: {"model": Refusal, "description": "The recording arrived too slowly."},
     413: {"model": Refusal, "description": "The recording is too large."},
     422: {"model": Refusal, "description": "There is no verdict on the recording."},
-    503: {"model": Refusal, "description": "Too many wait; Retry-After says when to ask again."},
+    503: {
+        "model": Refusal,
+        "description": "Too many wait, or the disk is full; Retry-After says when to ask again.",
+    },
 }
 
 
@@ -183,6 +189,10 @@ def make_router(judge: Judge, settings: PageSettings, folder: UploadFolder) -> A
             return refusal(408, Problem("took-too-long", text))
         except ClientDisconnect:
             return refusal(408, Problem("failed", "The recording did not arrive as a whole."))
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            return refusal(503, NO_ROOM)
         if found.problem is not None:
             return refusal(503 if found.problem.code == "busy" else 422, found.problem)
         answer = found.as_dict()

@@ -1,4 +1,4 @@
-"""The server: the API and its page, the pages of results, and a password before all of them."""
+"""The server: the API and its page, the pages of results, and before all of them who may ask."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 
 import emodask
+from emodask.page.headers import SafeHeaders
+from emodask.page.hosts import HostGuard
 from emodask.page.http_api import make_router, refusal
 from emodask.page.judges.judge import Judge
 from emodask.page.judges.judgement import Problem
@@ -77,6 +79,8 @@ def make_app(judge: Judge | None, settings: PageSettings, runs: Runs | None = No
 
     if settings.password is not None:
         app.add_middleware(PasswordGuard, password=settings.password)
+    app.add_middleware(HostGuard, local=settings.local, allowed=settings.allow_hosts)
+    app.add_middleware(SafeHeaders)
     return app
 
 

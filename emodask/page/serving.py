@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from emodask.errors import UsageError
 from emodask.page.settings import PageSettings
@@ -25,6 +26,8 @@ def serve_page(
     processes: int = 1,
     storage_options: StorageOptions | None = None,
     say: Callable[[str], None] = print,
+    warn: Callable[[str], None] = print,
+    on_serving: Callable[[str], None] = print,
 ) -> None:
     """Serve until a signal ends it.
 
@@ -41,8 +44,10 @@ def serve_page(
         Recordings that are judged at a time.
     storage_options : mapping, optional
         For fsspec, to read bundles and runs.
-    say : callable
-        Told what people should know: the address, once it answers.
+    say, warn : callable
+        Told what people should know before, and what they should beware of.
+    on_serving : callable
+        Told the address, once it answers.
 
     Raises
     ------
@@ -53,16 +58,12 @@ def serve_page(
     """
     if not bundles and not runs:
         raise UsageError("nothing to serve: pass bundles to judge by, or results with --runs DIR")
-    try:
+    with page_packages():
         import uvicorn
 
         from emodask.page.judges.judge import Judge
         from emodask.page.server import make_app
-    except ModuleNotFoundError as absent:
-        if absent.name is None or absent.name.startswith("emodask"):
-            raise
-        raise UsageError(_MISSING.format(absent.name)) from absent
-    listening = take_address(settings)
+    listening = take_address(settings.host, settings.port)
     results = None
     if runs:
         from emodask.page.results.runs import Runs
@@ -89,10 +90,10 @@ def serve_page(
             listing = results.listing()
             say(f"{len(listing.runs)} run{'' if len(listing.runs) == 1 else 's'} found")
             for trouble in listing.troubles:
-                say(f"warning: {trouble}")
+                warn(trouble)
         if not settings.local and settings.password is None:
-            say(
-                f"warning: {settings.host} can be reached by others, and there is no password; "
+            warn(
+                f"{settings.host} can be reached by others, and there is no password; "
                 "set EMODASK_PASSWORD"
             )
 
@@ -100,7 +101,7 @@ def serve_page(
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
                 if self.started:
-                    say(f"serving {address} (Ctrl-C ends it)")
+                    on_serving(address)
 
         config = uvicorn.Config(
             make_app(judge, settings, results),
@@ -116,27 +117,51 @@ def serve_page(
         listening.close()
 
 
-def take_address(settings: PageSettings) -> socket.socket:
-    """A socket that listens on the address of the settings.
+@contextmanager
+def page_packages() -> Iterator[None]:
+    """Imports of what the extra installs; where it is not, it is asked for.
+
+    Raises
+    ------
+    UsageError
+    """
+    try:
+        yield
+    except ModuleNotFoundError as absent:
+        if absent.name is None or absent.name.startswith("emodask"):
+            raise
+        raise UsageError(_MISSING.format(absent.name)) from absent
+
+
+def take_address(host: str, port: int, option: str = "--port") -> socket.socket:
+    """A socket that listens on an address.
+
+    Parameters
+    ----------
+    host : str
+    port : int
+        0 takes one that is free.
+    option : str
+        Of the command line, that chooses the port.
 
     Raises
     ------
     UsageError
         If the port is taken, or the host is not one of this machine.
     """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((settings.host, settings.port))
+        listening.bind((host, port))
         listening.listen()
     except OSError as error:
         listening.close()
-        where = f"port {settings.port} of {settings.host}"
+        where = f"port {port} of {host}"
         if error.errno == errno.EADDRINUSE:
             raise UsageError(
-                f"{where} is taken by another program; choose another with --port, or 0 for any "
-                "that is free"
+                f"{where} is taken by another program; choose another with {option}, or 0 for "
+                "any that is free"
             ) from error
         raise UsageError(f"{where} cannot be listened on: {error.strerror or error}") from error
     return listening

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from emodask.errors import UsageError
+from emodask.page.hosts import is_host_name
 
 USER = "emodask"
 """The name that people give with the password."""
@@ -31,6 +32,8 @@ class PageSettings:
         How long judging it may take.
     waiting : int
         Recordings that wait while others are judged.
+    allow_hosts : tuple of str
+        Names by which people may ask besides those of loopback; given any, by no others.
 
     Raises
     ------
@@ -44,6 +47,7 @@ class PageSettings:
     max_seconds: float = 120.0
     seconds: float = 120.0
     waiting: int = 8
+    allow_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -53,6 +57,12 @@ class PageSettings:
         for name, least in (("max_upload", 1), ("waiting", 0)):
             if getattr(self, name) < least:
                 raise UsageError(f"{name} = {getattr(self, name)}: at least {least} is needed")
+        for host in self.allow_hosts:
+            if not is_host_name(host):
+                raise UsageError(
+                    f"--allow-host {host}: a name without http:// and without a port would be "
+                    "right, such as emotions.example.org"
+                )
         for name in ("max_seconds", "seconds"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise UsageError(f"{name} = {getattr(self, name)}: seconds above 0 would be right")

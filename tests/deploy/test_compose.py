@@ -10,42 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import emodask
 from tests.conftest import SMALL
 from tests.deploy.commands import DEPLOY, Loopback, assert_known_options, check, tool
+from tests.deploy.compose_files import Unset, composed, example
 from tests.test_extraction import as_toml, stored
 
 COMPOSE = DEPLOY / "compose" / "compose.yaml"
 SECRET = "planted-secret-of-compose"
 
 
-class Unset(Exception):
-    """A variable that the file insists on is empty."""
-
-
-def interpolated(text: str, variables: Mapping[str, str]) -> str:
-    """Fill ``${NAME}``, ``${NAME:-default}`` and ``${NAME:?message}`` as Compose does."""
-
-    def value(match: re.Match[str]) -> str:
-        found = variables.get(match["name"], "")
-        if found or not match["kind"]:
-            return found
-        if match["kind"] == ":?":
-            raise Unset(match["rest"])
-        return match["rest"]
-
-    return re.sub(r"\$\{(?P<name>\w+)(?:(?P<kind>:[-?])(?P<rest>[^}]*))?\}", value, text)
-
-
 def services(variables: Mapping[str, str]) -> dict[str, Any]:
-    return yaml.safe_load(interpolated(COMPOSE.read_text(), variables))["services"]
-
-
-def example() -> dict[str, str]:
-    lines = (DEPLOY / "compose" / ".env.example").read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    return composed(COMPOSE, variables)["services"]
 
 
 FILLED = {"EMODASK_S3_SECRET": SECRET, "EMODASK_MEDIA": "/somewhere"}
@@ -56,13 +33,13 @@ def test_the_file_is_valid_compose():
 
 
 def test_nothing_starts_without_a_secret_and_the_example_holds_none():
-    assert example()["EMODASK_S3_SECRET"] == ""
+    assert example(COMPOSE.parent)["EMODASK_S3_SECRET"] == ""
     with pytest.raises(Unset, match=r"EMODASK_S3_SECRET in \.env"):
-        services({**example(), "EMODASK_MEDIA": "/somewhere"})
+        services({**example(COMPOSE.parent), "EMODASK_MEDIA": "/somewhere"})
     with pytest.raises(Unset, match=r"EMODASK_MEDIA in \.env"):
-        services({**example(), "EMODASK_S3_SECRET": SECRET})
+        services({**example(COMPOSE.parent), "EMODASK_S3_SECRET": SECRET})
     used = set(re.findall(r"\$\{(\w+)", COMPOSE.read_text()))
-    assert used == set(example())
+    assert used == set(example(COMPOSE.parent))
 
 
 def test_ports_of_the_host_are_on_loopback_and_images_are_pinned():
@@ -81,7 +58,12 @@ def test_all_its_commands_run_a_job_from_zips_to_a_report(corpus, small_store, t
     job = tmp_path / "small.toml"
     job.write_text(as_toml(SMALL))
     (tmp_path / "objects").mkdir()
-    variables = {**example(), **FILLED, "EMODASK_JOB": str(job), "EMODASK_WORKER_MEMORY": "1GiB"}
+    variables = {
+        **example(COMPOSE.parent),
+        **FILLED,
+        "EMODASK_JOB": str(job),
+        "EMODASK_WORKER_MEMORY": "1GiB",
+    }
     all_services = services(variables)
     network = Loopback(
         tmp_path,

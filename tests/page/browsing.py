@@ -9,11 +9,13 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from emodask.page.settings import PageSettings
 from emodask.sources.synth import synthesize
 from tests.page.pretend_judge import SETTINGS, PretendJudge
 
@@ -41,15 +43,14 @@ def spoken(clip: Path) -> Path:
     return _converted(clip, "voice.wav", "-vn", "-ar", "48000", "-ac", "1")
 
 
-@pytest.fixture(scope="session")
-def address() -> Iterator[str]:
-    """Of the page."""
-    fastapi, gradio, uvicorn = (pytest.importorskip(n) for n in ("fastapi", "gradio", "uvicorn"))
-    from emodask.page.judging.page import make_page, page_options
+@contextmanager
+def serving_page(judge: Any, settings: PageSettings) -> Iterator[str]:
+    """The whole application on a free port; gives the page's address."""
+    uvicorn = pytest.importorskip("uvicorn")
+    pytest.importorskip("gradio")
+    from emodask.page.server import make_app
 
-    page: Any = make_page(PretendJudge(), SETTINGS)  # type: ignore[arg-type]
-    options = page_options(SETTINGS)  # type: ignore[arg-type]
-    app = gradio.mount_gradio_app(fastapi.FastAPI(), page, path="/", **options)
+    app = make_app(judge, settings)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -59,9 +60,18 @@ def address() -> Iterator[str]:
         assert time.monotonic() < last, "the page does not start"
         time.sleep(0.05)
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}/"
-    server.should_exit = True
-    thread.join(30)
+    try:
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """Of a page whose judge pretends."""
+    with serving_page(PretendJudge(), SETTINGS) as where:
+        yield where
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ from PIL import Image
 
 from emodask.emotions import EMOTIONS
 from emodask.page.judges.judgement import Judgement, Problem
+from emodask.page.settings import PageSettings
 
-SETTINGS = SimpleNamespace(max_upload=20 * 2**20, max_seconds=600.0)
+SETTINGS = PageSettings(max_upload=20 << 20, max_seconds=600.0)
 
 NAMES = [str(name) for name in EMOTIONS]
 

@@ -13,7 +13,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.page.pretend_judge import NAMES, PROBLEMS
+from emodask.page.judging.kept import KeptRecordings
+from emodask.page.settings import PageSettings
+from tests.page.browsing import serving_page
+from tests.page.pretend_judge import NAMES, PROBLEMS, SETTINGS, PretendJudge
+from tests.page.test_judge import wait_until
 
 WAIT = 60_000
 
@@ -103,17 +107,116 @@ def test_the_cursor_follows_the_player(page: Any, clip: Path) -> None:
     )
 
 
-def test_a_recording_of_camera_and_microphone_is_judged_with_both(page: Any) -> None:
+def _record(page: Any) -> None:
+    """Record three seconds of camera and microphone."""
     page.locator("#clip").get_by_role("button", name="Capture from camera").click()
     page.locator("#clip").get_by_text("Click to Access Webcam").click()
     page.locator("#clip").get_by_role("button", name="start recording").click()
     page.wait_for_timeout(3000)
-    # Gradio leaves the label as it was when the button stops.
-    page.locator("#clip").get_by_role("button", name="start recording").click()
-    page.locator(".verdict, #clip video[src]").first.wait_for()
+    page.locator("#clip").get_by_role("button", name="stop recording").click()
+    page.locator("#clip video[src]").wait_for()
+
+
+def test_a_recording_of_camera_and_microphone_is_judged_with_both(page: Any) -> None:
+    _record(page)
     page.get_by_role("button", name="Judge this clip").click()
     page.locator(".top-two").wait_for()
     assert json.loads(_download(page, "Download as JSON"))["modalities"] == ["face", "voice"]
+
+
+def test_a_real_bundle_judges_what_camera_and_microphone_recorded(browser: Any, judge: Any) -> None:
+    with serving_page(judge, PageSettings(max_seconds=10)) as address:
+        opened = _opened(browser, address, 1280, "light")
+        page = next(opened)
+        _record(page)
+        page.get_by_role("button", name="Judge this clip").click()
+        page.locator(".top-two").wait_for()
+        result = json.loads(_download(page, "Download as JSON"))
+        assert (result["bundle"], result["modalities"]) == ("small: logistic", ["video", "audio"])
+        assert sum(result["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+        assert 2 < result["seconds"] < 6
+        assert result["steps"]
+        assert page.locator(".pictures img").count() == 2
+        assert list(opened) == []
+
+
+def test_sound_alone_has_a_tab_and_a_player_of_its_own(page: Any, spoken: Path) -> None:
+    page.get_by_role("tab", name="Sound only").click()
+    page.locator("#sound input[type=file]").set_input_files(spoken)
+    page.locator("#sound [data-testid^=waveform], #sound audio").first.wait_for(state="attached")
+    page.get_by_role("button", name="Judge this sound").click()
+    page.locator(".top-two").wait_for()
+    page.wait_for_function("document.querySelector('.verdict audio').readyState > 0")
+    assert json.loads(_download(page, "Download as JSON"))["modalities"] == ["voice"]
+
+
+def test_a_clip_is_uploaded_judged_and_sought_in_with_the_keyboard_alone(
+    page: Any, clip: Path
+) -> None:
+    def reach(what: str) -> None:
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if page.evaluate(f"document.activeElement.matches('{what}')"):
+                return
+        raise AssertionError(f"{what} cannot be reached with the tabulator")
+
+    reach('[aria-label*="upload" i], [aria-label*="Drop" i], #clip button')
+    with page.expect_file_chooser() as choosing:
+        page.keyboard.press("Enter")
+    choosing.value.set_files(clip)
+    page.locator("#clip video").wait_for()
+    reach(".judge-button")
+    page.keyboard.press("Enter")
+    page.locator(".top-two").wait_for()
+    reach(".timeline")
+    page.keyboard.press("End")
+    assert "not judged" in page.locator(".now-words").inner_text()
+    reach("summary")
+    page.keyboard.press("Enter")
+    assert page.locator("details[open]").count() == 1
+    reach(".downloads a")
+    with page.expect_download():
+        page.keyboard.press("Enter")
+
+
+def test_a_file_over_the_limit_is_refused_in_words(page: Any, clip: Path, tmp_path: Path) -> None:
+    file = tmp_path / "long.mp4"
+    file.write_bytes(clip.read_bytes() + bytes(SETTINGS.max_upload))
+    page.locator("#clip input[type=file]").set_input_files(file)
+    said = page.locator(".toast-wrap, [data-testid=toast-body]").first
+    said.wait_for()
+    assert "20" in said.inner_text()
+    assert page.locator("#clip video").count() == 0
+
+
+def test_a_recording_is_deleted_when_its_page_is_left(browser: Any, clip: Path) -> None:
+    with serving_page(PretendJudge(), SETTINGS) as address:
+        folder = Path(os.environ["GRADIO_TEMP_DIR"])
+        opened = _opened(browser, address, 390, "light")
+        page = next(opened)
+        _judge(page, clip)
+        assert list(folder.rglob("*.mp4"))
+        assert list(opened) == []
+        wait_until(lambda: not list(folder.rglob("*.mp4")))
+
+
+def test_a_recording_is_kept_while_another_page_plays_it(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.mp4"
+    folder = tmp_path / "uploads"
+    first, second = folder / "a" / "talk.mp4", folder / "a" / "again.mp4"
+    first.parent.mkdir(parents=True)
+    for file in (outside, first, second):
+        file.touch()
+    kept = KeptRecordings(folder)
+    for page, file in (("one", first), ("two", first), ("one", second), ("three", outside)):
+        kept.show(page, file)
+    assert first.exists()
+    kept.left("two")
+    assert not first.exists()
+    kept.left("one")
+    kept.left("three")
+    assert not second.parent.exists()
+    assert outside.exists()
 
 
 @pytest.mark.parametrize("code", ["not-media", *PROBLEMS])

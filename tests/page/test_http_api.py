@@ -9,7 +9,8 @@ import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import pytest
 import uvicorn
@@ -32,18 +33,25 @@ def serving(judge, settings):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "_mount_page", lambda *_: None)
         app = make_app(judge, settings)
+    with running(app) as port:
+        yield port, app
+    assert not app.state.uploads.path.exists()
+
+
+@contextmanager
+def running(app):
+    """An application on a free port of loopback; gives the port."""
     listening = socket.create_server(("127.0.0.1", 0))
-    running = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    uvicorns = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    thread = threading.Thread(target=uvicorns.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
-        wait_until(lambda: running.started)
-        yield listening.getsockname()[1], app
+        wait_until(lambda: uvicorns.started)
+        yield listening.getsockname()[1]
     finally:
-        running.should_exit = True
+        uvicorns.should_exit = True
         thread.join(30)
         listening.close()
-    assert not app.state.uploads.path.exists()
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +164,7 @@ def test_names_of_uploads_lead_nowhere(served, uploads, recorded, judge):
 def test_uploads_that_break_off_are_deleted(served, uploads):
     with socket.create_connection(("127.0.0.1", served[0])) as connection:
         connection.sendall(
-            b"POST /api/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n"
+            b"POST /api/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
             b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + form(b"half")[0][:60]
         )
         wait_until(lambda: list(uploads.iterdir()))
@@ -167,7 +175,7 @@ def test_uploads_that_are_too_slow_are_a_408(judge):
     with serving(judge, PageSettings(seconds=0.3)) as (port, app):
         with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             connection.sendall(
-                b"POST /api/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n"
+                b"POST /api/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
                 b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
             )
             assert connection.recv(100).startswith(b"HTTP/1.1 408")
@@ -201,6 +209,16 @@ def test_a_full_queue_is_a_503_that_says_when_to_ask_again(served, judge, record
     assert sorted(answer[0] for answer in answers)[:9] == [200] * 9
 
 
+def test_a_full_disk_is_a_503_too(served, client, recorded, monkeypatch):
+    full = nullcontext(Path("/dev/full"))
+    monkeypatch.setattr(served[1].state.uploads, "file", lambda: full)
+    problem = client.predict(recorded / "voice.wav").problem
+    assert problem is not None
+    assert (problem.code, "no room" in problem.text) == ("busy", True)
+    body, headers = form((recorded / "voice.wav").read_bytes(), "voice.wav")
+    assert ask(served[0], "POST", "/api/predict", body, headers)[0] == 503
+
+
 def test_everything_asks_for_the_password(judge, recorded):
     with serving(judge, PageSettings(password="hush hush")) as (port, _):
         for path in ("/api/health", "/api/bundles", "/openapi.json", "/nothing"):
@@ -215,6 +233,13 @@ def test_everything_asks_for_the_password(judge, recorded):
         assert Client(address, "hush hush").predict(recorded / "voice.wav").problem is None
         with pytest.raises(EmodaskError, match="asks for a password"):
             Client(address, "other").health()
+
+
+def test_answers_forbid_browsers_to_ask_other_hosts_and_to_frame_them(served):
+    headers = ask(served[0], "GET", "/api/health")[1]
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
 
 
 def test_openapi_describes_what_is_sent_and_answered(served):

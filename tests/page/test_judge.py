@@ -75,8 +75,8 @@ def test_a_bundle_of_one_modality_stands_in_and_says_so(judge, recorded, name):
         ("mute.mp4", "missing-modality", "This recording has video alone"),
         ("silent.mp4", "no-voice", "The recording is silent"),
         ("blink.mp4", "too-short", "too short to judge"),
-        ("broken.mp4", "not-media", "no recording that can be read to its end"),
-        ("text.mp4", "not-media", "mp4, webm"),
+        ("broken.mp4", "not-media", "end of the file is missing"),
+        ("text.mp4", "not-media", "no video or sound file; mp4, webm"),
         ("empty.mp4", "not-media", "The file is empty"),
     ],
 )
@@ -204,16 +204,20 @@ def test_cards_say_what_was_learned_and_what_was_not_measured(judge, page_bundle
     assert both.trained_on == "Trained on 24 clips of 3 people."
     assert both.figure == "How well it does on people that it has not met was not measured."
     assert "acted North American speech" in both.warning
+    assert "RAVDESS" in both.warning
     assert len(both.emotions) == 8
     loaded = load_bundle(page_bundles["voice"])
     loaded.about["evaluation"] = {
         "loso": {"speaker_independent": True, "uar": 0.49, "uar_ci95": [0.44, 0.54], "ece": None}
     }
-    loaded.about["trained_on"]["actors"] = [1, 201]
+    loaded.about["trained_on"]["corpora"] = ["", "ravdess"]
     card = card_of(loaded, "mine")
     assert "49 % of clips right" in card.figure
     assert "44 to 54 %; guessing gives 12.5 %" in card.figure
     assert "RAVDESS" not in card.warning
+    loaded.about["trained_on"]["credit"] = "drawn faces. They say nothing about people"
+    learned = "It learned from drawn faces. They say nothing about people."
+    assert card_of(loaded, "mine").warning == learned
     assert [card.name for card in cards_of([loaded, loaded])] == [
         "small: svc (1)",
         "small: svc (2)",

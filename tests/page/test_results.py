@@ -21,6 +21,8 @@ from tests.evaluation.pages.test_report import _Page
 from tests.page.results_server import HOSTILE, serving
 from tests.page.test_serve import address_of, command
 
+HERE = "http://127.0.0.1"
+
 
 def listed(site, path="/runs/"):
     """The rows of the list by the slug of their run."""
@@ -299,11 +301,11 @@ def test_with_a_judge_both_pages_lead_to_each_other(results, judge):
     from starlette.testclient import TestClient
 
     app = make_app(judge, PageSettings(), Runs([str(results)]))
-    with TestClient(app) as client:
+    with TestClient(app, base_url=HERE) as client:
         assert "Judge a recording" in client.get("/runs/").text
         assert "Results of runs" in client.get("/config").text
         assert client.get("/api/health").json()["status"] == "ok"
-    with TestClient(make_app(judge, PageSettings())) as client:
+    with TestClient(make_app(judge, PageSettings()), base_url=HERE) as client:
         assert "Results of runs" not in client.get("/config").text
 
 

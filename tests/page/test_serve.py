@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -135,3 +136,43 @@ def _runs(pid: str) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_with_log_json_every_line_is_one_event_also_those_of_libraries(
+    page_bundles, recorded, number
+):
+    with command(page_bundles["voice"], "--log-json", "--host", "0.0.0.0", "--port", 0) as process:
+        events = [json.loads(process.stderr.readline())]
+        while events[-1]["event"] != "serve.started":
+            events.append(json.loads(process.stderr.readline()))
+        port = int(events[-1]["address"].rpartition(":")[2])
+        assert Client(f"http://127.0.0.1:{port}").predict(recorded / "voice.wav").problem is None
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(b"no request\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 400")
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "")
+    events += map(json.loads, err.splitlines())
+    assert [event["event"] for event in events] == [
+        "note",
+        "note",
+        "warning",
+        "serve.started",
+        "log",
+        "serve.finished",
+    ]
+    levels = ["info", "info", "warning", "info", "warning", "info"]
+    assert [event["level"] for event in events] == levels
+    assert "no password" in events[2]["message"]
+    assert (events[4]["logger"], "Invalid HTTP" in events[4]["message"]) == ("uvicorn.error", True)
+
+
+def test_with_log_json_a_refusal_is_one_event(tmp_path):
+    with command(tmp_path, "--port", 0, "--log-json") as process:
+        _, err = process.communicate(timeout=60)
+    last = json.loads(err.splitlines()[-1])
+    assert process.returncode == 2
+    assert (last["event"], last["exit_code"], last["error"]) == ("error", 2, "BundleError")
+    assert "not a bundle" in last["message"]

@@ -114,6 +114,7 @@ def test_a_fusion_is_evaluated_fitted_and_predicts_as_one_model(corpus, small_st
     assert metrics["protocols"]["loso"]["models"]["both"]["features"] == ["hog3d", "spline"]
     fitted = fit(job, small_store, tmp_path / "b", metrics=metrics)
     assert (fitted.model_name, fitted.modalities) == ("both", ("video", "audio"))
+    assert "Livingstone" in fitted.about["trained_on"]["credit"]
     clips = usable_clips(job, small_store)
     arrays = {name: StoredRows.of(small_store, name, clips.rows) for name in fitted.model.features}
     expected = fitted.model.predict_proba(reduce(fitted.reducers, arrays))
@@ -126,6 +127,7 @@ def test_a_bundle_says_what_it_is(bundle):
     index = json.loads((bundle[1] / "bundle.json").read_text())
     assert index["modalities"] == ["video", "audio"]
     assert index["about"]["trained_on"]["actors"] == [1, 2, 3]
+    assert index["about"]["trained_on"]["corpora"] == ["ravdess"]
     assert sorted(p.name for p in bundle[1].iterdir()) == [
         "bundle.json",
         "classifier.skops",

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install what tests start on loopback: Ceph, Slurm and Chromium from Debian, Azurite from npm; and
-# shellcheck.
+# Install what tests start on loopback: Ceph, Slurm, Caddy and Chromium from Debian, Azurite from
+# npm; and shellcheck.
 # (rclone and the GCS emulator come from PyPI with emodask's test extra.) Quick the second time.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -9,7 +9,7 @@ azurite_version=3.35.0
 packages=(
     ceph-base ceph-common ceph-mgr ceph-mon ceph-osd radosgw
     munge slurm-wlm slurmctld slurmd
-    shellcheck
+    shellcheck caddy
     npm
     chromium ffmpeg fonts-dejavu-core
 )

@@ -10,9 +10,10 @@ from typing import Any
 from emodask.emotions import emotion_name
 from emodask.models.bundle import Bundle
 from emodask.models.trust import trust
+from emodask.sources.corpora import credit_of
 
-_RAVDESS = range(1, 25)
-_TESS = (101, 102)
+_NORTH_AMERICAN = {"ravdess": "RAVDESS", "tess": "TESS"}
+"""Corpora of acted North American voices."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +68,22 @@ def cards_of(bundles: Sequence[Bundle]) -> tuple[BundleCard, ...]:
 def card_of(bundle: Bundle, name: str) -> BundleCard:
     """The card of one bundle."""
     learned = bundle.about.get("trained_on") or {}
-    actors = [int(actor) for actor in learned.get("actors", ())]
+    people = _people(len(learned.get("actors", ())))
     return BundleCard(
         name,
         bundle.modalities,
         tuple(emotion_name(code) for code in bundle.model.classes),
-        _trained_on(learned, actors),
+        _trained_on(learned, people),
         _figure(bundle),
-        _warning(bundle, actors),
+        _warning(bundle, learned, people),
         f"{trust(bundle)}.",
     )
 
 
-def _trained_on(learned: dict[str, Any], actors: list[int]) -> str:
+def _trained_on(learned: dict[str, Any], people: str) -> str:
     if not learned:
         return "It does not say what it was trained on."
-    return f"Trained on {learned['clips']} clips of {_people(len(actors))}."
+    return f"Trained on {learned['clips']} clips of {people}."
 
 
 def _people(count: int) -> str:
@@ -102,22 +103,22 @@ def _figure(bundle: Bundle) -> str:
     )
 
 
-def _warning(bundle: Bundle, actors: list[int]) -> str:
-    if not actors:
+def _warning(bundle: Bundle, learned: dict[str, Any], people: str) -> str:
+    if not learned:
         return "What it learned from is not known: do not rely on it."
-    kinds = " and ".join(bundle.job.data.channels)
-    beyond = "It has not met everyday talk, other accents or other languages."
-    if all(actor in _RAVDESS for actor in actors):
+    corpora = [str(name) for name in learned.get("corpora", ())]
+    credit = str(learned.get("credit") or "")
+    if credit and credit != credit_of(corpora):
+        return f"It learned from {credit}."
+    if corpora and set(corpora) <= set(_NORTH_AMERICAN):
+        kinds = " and ".join(bundle.job.data.channels)
+        names = ", ".join(_NORTH_AMERICAN[name] for name in corpora)
         return (
-            f"It learned from acted North American {kinds} of {_people(len(actors))} (RAVDESS): "
-            f"feelings played on cue, two short sentences. {beyond}"
-        )
-    if all(actor in _RAVDESS or actor in _TESS for actor in actors):
-        return (
-            f"It learned from acted North American {kinds} of {_people(len(actors))} (RAVDESS, "
-            f"TESS): feelings played on cue, short sentences. {beyond}"
+            f"It learned from acted North American {kinds} of {people} (clips named as those of "
+            f"{names} are): feelings played on cue, short sentences. It has not met everyday "
+            "talk, other accents or other languages."
         )
     return (
-        f"It learned from {_people(len(actors))}: others may show what they feel in other ways. It "
-        "judges what a face and a voice show, not what somebody feels."
+        f"It learned from {people}: others may show what they feel in other ways. It judges what "
+        "a face and a voice show, not what somebody feels."
     )

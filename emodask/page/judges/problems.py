@@ -33,6 +33,12 @@ _KNOWN: tuple[tuple[str, ProblemCode, str], ...] = (
     ("are needed to see motion", "too-short", _TOO_SHORT),
     ("no video frame decoded", "not-media", _NO_FRAME),
     ("the file is empty", "not-media", "The file is empty. Recording it again may help."),
+    ("not a media file", "not-media", f"This is no video or sound file; {_TYPES} are understood."),
+    (
+        "the file breaks off",
+        "not-media",
+        "The end of the file is missing. Copying or recording it again may help.",
+    ),
 )
 """Parts of emodask's own messages, and what they mean to people."""
 
@@ -44,6 +50,8 @@ def problem_of(message: str) -> Problem:
     --------
     >>> problem_of("no window could be judged: silence: all 9 samples (0.1 s) are zero").code
     'no-voice'
+    >>> problem_of("the file breaks off: its mdat declares 500 bytes and 100 are there").text
+    'The end of the file is missing. Copying or recording it again may help.'
     >>> problem_of("read up to 3.0 s: decoding video broke off after 90 frames").code
     'not-media'
     """
@@ -69,8 +77,19 @@ def too_long(limit: float) -> Problem:
 
 def too_large(limit: int) -> Problem:
     """More bytes than an upload may have."""
-    size = f"{limit / (1 << 20):.0f} MiB" if limit >= 1 << 20 else f"{limit} bytes"
-    return Problem("too-large", f"The file is larger than {size}, the most that is taken here.")
+    text = f"The file is larger than {size_text(limit)}, the most that is taken here."
+    return Problem("too-large", text)
+
+
+def size_text(limit: int) -> str:
+    """Bytes in words.
+
+    Examples
+    --------
+    >>> size_text(200 << 20), size_text(900)
+    ('200 MiB', '900 bytes')
+    """
+    return f"{limit / (1 << 20):.0f} MiB" if limit >= 1 << 20 else f"{limit} bytes"
 
 
 def took_too_long(limit: float) -> Problem:
@@ -83,6 +102,10 @@ def took_too_long(limit: float) -> Problem:
 
 
 BUSY = Problem("busy", "Too many recordings wait to be judged. Please try again in a minute.")
+NO_ROOM = Problem(
+    "busy",
+    "There is no room for the recording now: others are being kept. Please try again in a minute.",
+)
 NO_MEMORY = Problem(
     "failed",
     "The recording takes more memory than a judgement may. A shorter one, or a smaller picture, "

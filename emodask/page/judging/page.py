@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
+import gradio as gr
+
 from emodask.page.judges.judgement import Judgement, Problem
+from emodask.page.judging.kept import KeptRecordings
 from emodask.page.judging.verdict import (
     Player,
     opening_html,
@@ -18,15 +21,13 @@ from emodask.page.judging.verdict import (
 )
 
 if TYPE_CHECKING:
-    import gradio as gr
-
     from emodask.page.judges.judge import Judge
     from emodask.page.settings import PageSettings
 
 TITLE = "emodask: which emotion does this recording express?"
 
 KEPT_SECONDS = 3600
-"""How long Gradio keeps a recording, for the player to play it."""
+"""How long a recording is kept that nobody had judged."""
 
 _BLUE, _DARKER_BLUE = "#1c6cb0", "#155690"
 _NOTHING = "There is no recording yet: upload one or record one first."
@@ -47,12 +48,14 @@ def make_page(judge: Judge, settings: PageSettings, results: bool = False) -> gr
     -------
     gradio.Blocks
     """
-    import gradio as gr
-
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEPT_SECONDS)) as page:
-        gr.HTML(opening_html(judge.cards, settings.max_seconds, settings.max_upload, results))
+    with gr.Blocks(
+        title=TITLE,
+        analytics_enabled=False,
+        delete_cache=(600, KEPT_SECONDS),
+    ) as page:
+        gr.HTML(opening_html(judge.cards, settings, results))
         with gr.Tabs():
-            with gr.Tab("Video, or camera and microphone"):
+            with gr.Tab("Video"):
                 video = gr.Video(
                     sources=["upload", "webcam"],
                     include_audio=True,
@@ -72,6 +75,7 @@ def make_page(judge: Judge, settings: PageSettings, results: bool = False) -> gr
                 )
                 judge_sound = _button("Judge this sound")
         verdict = gr.HTML(elem_id="verdict", js_on_load=package_text("timeline.js"))
+        kept = KeptRecordings(Path(page.GRADIO_CACHE))
         buttons = [judge_video, judge_sound]
         kinds: tuple[tuple[gr.Button, gr.Video | gr.Audio, Literal["video", "audio"]], ...] = (
             (judge_video, video, "video"),
@@ -79,7 +83,7 @@ def make_page(judge: Judge, settings: PageSettings, results: bool = False) -> gr
         )
         for button, recording, kind in kinds:
             button.click(
-                _judging(judge, kind),
+                _judging(judge, kept, kind),
                 inputs=recording,
                 outputs=[verdict, *buttons],
                 show_progress="hidden",
@@ -90,6 +94,12 @@ def make_page(judge: Judge, settings: PageSettings, results: bool = False) -> gr
             recording.change(
                 None, js="() => ''", outputs=verdict, queue=False, api_visibility="private"
             )
+        page.load(None, js=package_text("recorder.js"), api_visibility="private")
+
+        def left(request: gr.Request) -> None:
+            kept.left(request.session_hash or "")
+
+        page.unload(left)
     return page
 
 
@@ -107,8 +117,6 @@ def page_options(settings: PageSettings) -> dict[str, Any]:
     dict
         Keyword arguments.
     """
-    import gradio as gr
-
     theme = gr.themes.Default(
         primary_hue="blue",
         font=("Segoe UI", "Roboto", "Noto Sans", "sans-serif"),
@@ -134,21 +142,21 @@ def page_options(settings: PageSettings) -> dict[str, Any]:
 
 
 def _button(text: str) -> gr.Button:
-    import gradio as gr
-
     return gr.Button(text, variant="primary", elem_classes="judge-button")
 
 
-def _judging(judge: Judge, kind: Literal["video", "audio"]) -> Callable[[str | None], Iterator]:
+def _judging(
+    judge: Judge, kept: KeptRecordings, kind: Literal["video", "audio"]
+) -> Callable[..., Iterator]:
     """What a button does: say that it judges, then what came out."""
-    import gradio as gr
 
-    def judged(file: str | None) -> Iterator[tuple[Any, Any, Any]]:
+    def judged(file: str | None, request: gr.Request) -> Iterator[tuple[Any, Any, Any]]:
         if file is None:
             none = Judgement("", problem=Problem("failed", _NOTHING))
             yield verdict_html(none, Player("", kind), judge.cards), gr.skip(), gr.skip()
             return
         path = Path(file)
+        kept.show(request.session_hash or "", path)
         busy = gr.update(interactive=False)
         text = f"Judging {path.name}: reading it, looking for the face, listening to the voice …"
         yield state_html(text), busy, busy

@@ -11,6 +11,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal
 
 from emodask.display.wording import clock
+from emodask.page.judges.problems import size_text
 from emodask.prediction.picture import COLOURS
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from emodask.page.judges.cards import BundleCard
     from emodask.page.judges.judgement import Judgement
+    from emodask.page.settings import PageSettings
 
 OTHER = "#7f7f7f"
 """Of emotions that a job named itself."""
@@ -149,16 +151,15 @@ def state_html(text: str) -> str:
     return _render("state.html.jinja", text=text)
 
 
-def opening_html(
-    cards: Sequence[BundleCard], max_seconds: float, max_upload: int, results: bool = False
-) -> str:
+def opening_html(cards: Sequence[BundleCard], settings: PageSettings, results: bool = False) -> str:
     """What the page is for, its limits, and the way to the results if there are any."""
     emotions = list(dict.fromkeys(name for card in cards for name in card.emotions))
     return _render(
         "opening.html.jinja",
         emotions=emotions,
-        longest=clock(max_seconds),
-        largest=f"{max_upload / 2**20:.0f} MB",
+        local=settings.local,
+        longest=clock(settings.max_seconds),
+        largest=size_text(settings.max_upload),
         results=results,
     )
 
