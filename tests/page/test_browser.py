@@ -189,18 +189,36 @@ def test_a_file_over_the_limit_is_refused_in_words(page: Any, clip: Path, tmp_pa
     assert page.locator("#clip video").count() == 0
 
 
-def test_a_recording_is_deleted_when_its_page_is_left(browser: Any, clip: Path) -> None:
+def test_a_recording_is_deleted_when_another_comes_or_its_page_is_left(
+    browser: Any, clip: Path, spoken: Path, tmp_path: Path
+) -> None:
     with serving_page(PretendJudge(), SETTINGS) as address:
         folder = Path(os.environ["GRADIO_TEMP_DIR"])
+
+        def kept() -> list[str]:
+            return sorted(path.name for path in folder.rglob("*.*"))
+
         opened = _opened(browser, address, 390, "light")
         page = next(opened)
         _judge(page, clip)
-        assert list(folder.rglob("*.mp4"))
+        page.get_by_role("tab", name="Sound only").click()
+        page.locator("#sound input[type=file]").set_input_files(spoken)
+        wait_until(lambda: kept() == sorted([clip.name, spoken.name]))
+        page.get_by_role("tab", name="Video").click()
+        page.locator("#clip").get_by_role("button", name="Clear").click()
+        wait_until(lambda: kept() == [spoken.name])
+        page.locator("#clip input[type=file]").set_input_files(clip)
+        wait_until(lambda: kept() == sorted([clip.name, spoken.name]))
+        other = tmp_path / "other.mp4"
+        other.write_bytes(clip.read_bytes() + bytes(8))
+        page.locator("#clip").get_by_role("button", name="Clear").click()
+        page.locator("#clip input[type=file]").set_input_files(other)
+        wait_until(lambda: kept() == sorted([other.name, spoken.name]))
         assert list(opened) == []
-        wait_until(lambda: not list(folder.rglob("*.mp4")))
+        wait_until(lambda: kept() == [])
 
 
-def test_a_recording_is_kept_while_another_page_plays_it(tmp_path: Path) -> None:
+def test_a_recording_is_kept_while_another_page_shows_it(tmp_path: Path) -> None:
     outside = tmp_path / "outside.mp4"
     folder = tmp_path / "uploads"
     first, second = folder / "a" / "talk.mp4", folder / "a" / "again.mp4"
@@ -209,11 +227,14 @@ def test_a_recording_is_kept_while_another_page_plays_it(tmp_path: Path) -> None
         file.touch()
     kept = KeptRecordings(folder)
     for page, file in (("one", first), ("two", first), ("one", second), ("three", outside)):
-        kept.show(page, file)
+        kept.show(page, "video", file)
+    kept.show("two", "audio", second)
     assert first.exists()
-    kept.left("two")
+    kept.show("two", "video", None)
     assert not first.exists()
     kept.left("one")
+    assert second.exists()
+    kept.left("two")
     kept.left("three")
     assert not second.parent.exists()
     assert outside.exists()

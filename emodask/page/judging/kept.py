@@ -1,15 +1,19 @@
-"""Recordings that players still play: each lies on the server until its page is left."""
+"""Recordings that pages show: each lies on the server until no page shows it any more."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+
+Viewer = tuple[str, str]
+"""A page, and which of its players."""
 
 
 class KeptRecordings:
-    """Which page plays which recording; what none plays any more is deleted.
+    """Which player of which page shows a recording; what none shows any more is deleted.
 
     Gradio names the folder of an upload after its content, so pages that show the same recording
     share one file.
@@ -22,25 +26,28 @@ class KeptRecordings:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
-        self._players: defaultdict[Path, set[str]] = defaultdict(set)
+        self._viewers: defaultdict[Path, set[Viewer]] = defaultdict(set)
         self._lock = threading.Lock()
 
-    def show(self, session: str, file: Path) -> None:
-        """A page plays a recording, and no longer the one before it."""
+    def show(self, page: str, player: str, file: Path | None) -> None:
+        """A player shows a recording, or none, and no longer the one before it."""
+        viewer = page, player
         with self._lock:
-            self._players[file.resolve()].add(session)
-            self._drop(session, but=file.resolve())
+            shown = file.resolve() if file else None
+            if shown:
+                self._viewers[shown].add(viewer)
+            self._drop(lambda path, one: one == viewer and path != shown)
 
-    def left(self, session: str) -> None:
+    def left(self, page: str) -> None:
         """A page has been closed."""
         with self._lock:
-            self._drop(session)
+            self._drop(lambda path, one: one[0] == page)
 
-    def _drop(self, session: str, but: Path | None = None) -> None:
-        for file in [one for one in self._players if one != but]:
-            self._players[file].discard(session)
-            if not self._players[file]:
-                del self._players[file]
+    def _drop(self, gone: Callable[[Path, Viewer], bool]) -> None:
+        for file, viewers in list(self._viewers.items()):
+            viewers -= {one for one in viewers if gone(file, one)}
+            if not viewers:
+                del self._viewers[file]
                 self._delete(file)
 
     def _delete(self, file: Path) -> None:

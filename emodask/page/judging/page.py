@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TITLE = "emodask: which emotion does this recording express?"
 
 KEPT_SECONDS = 3600
-"""How long a recording is kept that nobody had judged."""
+"""How long a recording is kept that came and that no page has shown."""
 
 _BLUE, _DARKER_BLUE = "#1c6cb0", "#155690"
 _NOTHING = "There is no recording yet: upload one or record one first."
@@ -83,7 +83,7 @@ def make_page(judge: Judge, settings: PageSettings, results: bool = False) -> gr
         )
         for button, recording, kind in kinds:
             button.click(
-                _judging(judge, kept, kind),
+                _judging(judge, kind),
                 inputs=recording,
                 outputs=[verdict, *buttons],
                 show_progress="hidden",
@@ -93,6 +93,13 @@ def make_page(judge: Judge, settings: PageSettings, results: bool = False) -> gr
             # An old verdict beside a new recording would mislead.
             recording.change(
                 None, js="() => ''", outputs=verdict, queue=False, api_visibility="private"
+            )
+            recording.change(
+                _keeping(kept, kind),
+                inputs=recording,
+                show_progress="hidden",
+                queue=False,
+                api_visibility="private",
             )
         page.load(None, js=package_text("recorder.js"), api_visibility="private")
 
@@ -145,18 +152,24 @@ def _button(text: str) -> gr.Button:
     return gr.Button(text, variant="primary", elem_classes="judge-button")
 
 
-def _judging(
-    judge: Judge, kept: KeptRecordings, kind: Literal["video", "audio"]
-) -> Callable[..., Iterator]:
+def _keeping(kept: KeptRecordings, player: str) -> Callable[[str | None, gr.Request], None]:
+    """What a player does when it shows another recording, or none."""
+
+    def shown(file: str | None, request: gr.Request) -> None:
+        kept.show(request.session_hash or "", player, Path(file) if file else None)
+
+    return shown
+
+
+def _judging(judge: Judge, kind: Literal["video", "audio"]) -> Callable[[str | None], Iterator]:
     """What a button does: say that it judges, then what came out."""
 
-    def judged(file: str | None, request: gr.Request) -> Iterator[tuple[Any, Any, Any]]:
+    def judged(file: str | None) -> Iterator[tuple[Any, Any, Any]]:
         if file is None:
             none = Judgement("", problem=Problem("failed", _NOTHING))
             yield verdict_html(none, Player("", kind), judge.cards), gr.skip(), gr.skip()
             return
         path = Path(file)
-        kept.show(request.session_hash or "", path)
         busy = gr.update(interactive=False)
         text = f"Judging {path.name}: reading it, looking for the face, listening to the voice …"
         yield state_html(text), busy, busy
