@@ -1,6 +1,6 @@
 // Ties a verdict's timeline to its player: the cursor follows, clicks and keys seek.
 const clock = (seconds) => {
-  const whole = Math.round(seconds);
+  const whole = Math.floor(seconds); // as players count
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 };
 
