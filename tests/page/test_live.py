@@ -138,7 +138,11 @@ def test_it_shows_each_stage_as_the_reporter_tells_it(watched, tmp_path):
 
     tell.extracted(ExtractSummary("out/store.zarr", 24, 23, 1, 0, 0, 24, 9.0, (), {}))
     tell.folds(EvaluationProgress("reduction", 2, 4, "hog3d"))
-    assert "2 of 4 blocks of a pass over hog3d" in watched.text()
+    page = watched.text()
+    assert "2 of 4 blocks of a pass over hog3d" in page
+    assert "<title>evaluate – emodask run small</title>" in page  # more passes follow, and folds
+    assert 'aria-label="Progress: blocks of a pass over hog3d" value="2" max="4"' in page
+    assert "50%" not in page
     tell.folds(EvaluationProgress("fold", 2, 3))
     assert "Evaluating on held-out people: 2 of 3 folds" in watched.text()
     tell.folds(EvaluationProgress("fold", 3, 3))
@@ -159,6 +163,16 @@ def test_it_shows_each_stage_as_the_reporter_tells_it(watched, tmp_path):
     }
     assert "extract: 0/24" in watched.out.getvalue()  # people were told, too
     assert watched.said == []
+
+
+def test_an_extraction_that_gave_up_is_not_shown_as_done(watched):
+    watched.reporter.started("run", job="small")
+    stopped = "gave up after 3 batches"
+    watched.reporter.extracted(
+        ExtractSummary("s", 24, 3, 1, 0, 20, 4, 1.0, (), {}, stopped=stopped)
+    )
+    assert watched.state()["stage"] == "extract"
+    assert "(done)" not in watched.text()
 
 
 def test_the_memory_plan_and_the_dashboard_stand_on_it(watched):
@@ -194,7 +208,8 @@ def test_programs_read_times_as_seconds(watched, monkeypatch):
     now[0] += 15
     found = watched.state()
     assert (found["seconds"], found["rate"]) == (105, 1)
-    assert found["step"] == {"what": "clips", "done": 40, "total": 100, "left": 45}
+    step = {"what": "clips", "done": 40, "total": 100, "left": 45, "whole": True}
+    assert found["step"] == step
     assert not {"began", "ended", "told"} & set(found)
     page = watched.text()
     assert "<dd>about 0:45</dd>" in page
@@ -388,7 +403,7 @@ def test_without_the_extra_it_says_what_to_install_before_any_work(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_job_that_is_watched_is_logged_as_one_that_is_not_and_ends_as_soon(tmp_path):
+def test_a_job_that_is_watched_is_logged_as_one_that_is_not(tmp_path):
     sources = zip_of(tmp_path / "a.zip", {"Actor_01/03-01-01-01-01-01-01.wav": wav(tone())})
     arguments = ("spline", "-s", sources, "--scheduler", "sync", "--log-json", "--store")
     events: dict[str, list[str]] = {}

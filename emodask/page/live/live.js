@@ -25,6 +25,7 @@
     }
     document.title = news.title;
     const bar = of("bar");
+    bar.setAttribute("aria-label", news.bar);
     bar.hidden = news.outcome !== "running";
     if (news.progress) [bar.value, bar.max] = [0, news.progress[1]];
     if (news.progress) bar.value = news.progress[0];

@@ -45,6 +45,8 @@ class Step:
         When, on the clock of the state's events.
     left : float or None
         Seconds that were left then; None if that cannot be said.
+    whole : bool
+        Whether the whole stage is counted, not a part of it that others follow.
     """
 
     what: str
@@ -52,6 +54,7 @@ class Step:
     total: int
     told: float
     left: float | None = None
+    whole: bool = True
 
     def left_at(self, now: float) -> float | None:
         """Seconds that are left at a later moment."""
@@ -172,22 +175,24 @@ def after(state: LiveState, event: str, message: str, facts: Facts, now: float) 
 
 
 _COUNTED = {
-    "synthesise.progress": ("synthesise", "clips"),
-    "extract.progress": ("extract", "clips"),
-    "evaluate.reduction": ("evaluate", "blocks of a pass over {feature}"),
-    "evaluate.fold": ("evaluate", "folds"),
-    "search.progress": ("", "trials of a search for parameters"),  # the fit searches too
+    "synthesise.progress": ("synthesise", "clips", True),
+    "extract.progress": ("extract", "clips", True),
+    "evaluate.reduction": ("evaluate", "blocks of a pass over {feature}", False),
+    "evaluate.fold": ("evaluate", "folds", True),
+    "search.progress": ("", "trials of a search for parameters", False),  # the fit searches too
 }
+"""Stage of what an event counts, what that is, and whether it is all of the stage."""
 
 
 def _counted(state: LiveState, event: str, facts: Facts, now: float) -> LiveState:
-    stage, what = _COUNTED[event]
+    stage, what, whole = _COUNTED[event]
     step = Step(
         what.format(feature=facts.get("feature")),
         facts["done"],
         facts["total"],
         now,
         facts.get("seconds_left"),
+        whole,
     )
     state = replace(state.at_stage(stage), step=step)
     if event == "extract.progress":
@@ -214,7 +219,8 @@ def _extracted(state: LiveState, message: str, facts: Facts) -> LiveState:
     state = replace(
         state, counts={name: facts[name] for name in names}, reason=message or state.reason
     )
-    return state.at_stage("evaluate").with_place("store", facts["store"])
+    state = state.with_place("store", facts["store"])
+    return state if message else state.at_stage("evaluate")
 
 
 def _evaluated(state: LiveState, message: str, facts: Facts) -> LiveState:

@@ -62,6 +62,7 @@ def update(state: LiveState, run: str, now: float, *, report: bool) -> dict[str,
         "sentence": words["sentence"],
         "urgent": f"{state.outcome} {state.stage} {state.failures.count} {state.troubles.count}",
         "progress": [step.done, step.total] if step and step.total else None,
+        "bar": words["bar"],
         **{f"part-{name}": html for name, html in parts.items()},
     }
 
@@ -72,9 +73,10 @@ def _block(template: Template, name: str, words: dict[str, Any]) -> str:
 
 def _words(state: LiveState, now: float, report: bool) -> dict[str, Any]:
     doing, step = _doing(state)
-    share = f"{100 * step.done // step.total}%" if step and step.total else ""
+    counted = step is not None and step.whole
+    share = f"{100 * step.done // step.total}%" if step and counted and step.total else ""
     running = state.outcome == "running"
-    seconds = step.left_at(now) if running and step else None
+    seconds = step.left_at(now) if step and running and counted else None
     left = "" if seconds is None else _about(seconds)
     if not running:
         sentence = _ENDED[state.outcome]
@@ -95,6 +97,7 @@ def _words(state: LiveState, now: float, report: bool) -> dict[str, Any]:
         "sentence": f"{sentence}, {left} left" if left else sentence,
         "headline": sentence,
         "share": share,
+        "bar": f"Progress: {step.what}" if step and not counted else "Progress of this stage",
         "left": left,
         "elapsed": clock(state.seconds(now)),
         "report": report,
