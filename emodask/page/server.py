@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
+from starlette.routing import Mount
 
 import emodask
 from emodask.page.headers import SafeHeaders
@@ -96,10 +97,18 @@ def _mount_page(
 ) -> None:
     """Put the page at ``/``, without any word to other hosts."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["GRADIO_TEMP_DIR"] = str(folder.path / "page")
+    os.environ["GRADIO_TEMP_DIR"] = str(folder.path)  # it takes files below this alone
     import gradio
 
+    from emodask.page.judging.gate import GradioGate
     from emodask.page.judging.page import make_page, page_options
+    from emodask.page.judging.recording_routes import make_recording_router
+    from emodask.page.judging.recordings import Recordings
 
-    page = make_page(judge, settings, results)
+    recordings = Recordings(folder.path / "page")
+    app.include_router(make_recording_router(recordings, settings))
+    page = make_page(judge, settings, recordings, results)
     gradio.mount_gradio_app(app, page, path="/", **page_options(settings))
+    mounted = app.routes[-1]
+    assert isinstance(mounted, Mount)
+    mounted.app = GradioGate(mounted.app)

@@ -64,7 +64,11 @@ class UploadFolder:
 
 
 async def receive_upload(
-    content_type: str, body: AsyncIterator[bytes], target: Path, max_upload: int
+    content_type: str,
+    body: AsyncIterator[bytes],
+    target: Path,
+    max_upload: int,
+    field: str = FIELD,
 ) -> Upload:
     """Write the file of a form to disk while it arrives.
 
@@ -77,6 +81,8 @@ async def receive_upload(
         Where the file is written.
     max_upload : int
         Bytes that it may have.
+    field : str
+        Of the form; others, and all but the first of it, are left out.
 
     Raises
     ------
@@ -85,10 +91,10 @@ async def receive_upload(
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data" or b"boundary" not in options:
         raise NoUpload(
-            f"Send the recording as the field {FIELD!r} of a form (multipart/form-data)."
+            f"Send the recording as the field {field!r} of a form (multipart/form-data)."
         )
     with target.open("wb") as file:
-        form = _Form(file, max_upload)
+        form = _Form(file, max_upload, field)
         try:
             parser = MultipartParser(options[b"boundary"], form.callbacks())
             total = 0
@@ -101,15 +107,16 @@ async def receive_upload(
         except FormParserError as error:
             raise NoUpload(f"The form cannot be read: {error}.") from error
     if not form.complete:
-        raise NoUpload(f"The form holds no whole file in its field {FIELD!r}.")
+        raise NoUpload(f"The form holds no whole file in its field {field!r}.")
     return Upload(target, form.name)
 
 
 class _Form:
     """What a form's parts turn out to be as they arrive."""
 
-    def __init__(self, file: IO[bytes], max_upload: int) -> None:
+    def __init__(self, file: IO[bytes], max_upload: int, field: str) -> None:
         self.name = "recording"
+        self._name = field.encode()
         self.complete = False
         self._file = file
         self._left = max_upload
@@ -144,7 +151,7 @@ class _Form:
 
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition"))
-        self._wanted = options.get(b"name") == FIELD.encode() and not self.complete
+        self._wanted = options.get(b"name") == self._name and not self.complete
         if self._wanted and b"filename" in options:
             self.name = shown_name(options[b"filename"].decode("utf-8", "replace"))
 

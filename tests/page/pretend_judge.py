@@ -29,6 +29,8 @@ CARD = SimpleNamespace(
     trust="calibrated",
 )
 
+HEARS = SimpleNamespace(**{**vars(CARD), "name": "voice.emodask", "modalities": ("audio",)})
+
 PROBLEMS = {
     "no-face": "There is no face in this video: one person should face the camera.",
     "no-voice": "There is no voice in this recording: check that the microphone is on.",
@@ -43,7 +45,8 @@ PROBLEMS = {
 class PretendJudge:
     """Says sad first, then happy; the third window is silent."""
 
-    cards = (CARD,)
+    cards = (CARD, HEARS)
+    places = 3
 
     def __init__(self) -> None:
         self.names: list[str] = []

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from emodask.page.judging.kept import KeptRecordings
 from emodask.page.settings import PageSettings
 from tests.page.browsing import serving_page
 from tests.page.pretend_judge import NAMES, PROBLEMS, SETTINGS, PretendJudge
@@ -193,7 +192,7 @@ def test_a_recording_is_deleted_when_another_comes_or_its_page_is_left(
     browser: Any, clip: Path, spoken: Path, tmp_path: Path
 ) -> None:
     with serving_page(PretendJudge(), SETTINGS) as address:
-        folder = Path(os.environ["GRADIO_TEMP_DIR"])
+        folder = Path(os.environ["GRADIO_TEMP_DIR"]) / "page"
 
         def kept() -> list[str]:
             return sorted(path.name for path in folder.rglob("*.*"))
@@ -203,41 +202,23 @@ def test_a_recording_is_deleted_when_another_comes_or_its_page_is_left(
         _judge(page, clip)
         page.get_by_role("tab", name="Sound only").click()
         page.locator("#sound input[type=file]").set_input_files(spoken)
-        wait_until(lambda: kept() == sorted([clip.name, spoken.name]))
+        page.get_by_role("button", name="Judge this sound").click()
+        page.locator(".verdict audio").wait_for()
         page.get_by_role("tab", name="Video").click()
+        page.get_by_role("button", name="Judge this clip").click()
+        page.locator(".verdict video").wait_for()
+        assert kept() == sorted([clip.name, spoken.name])
         page.locator("#clip").get_by_role("button", name="Clear").click()
         wait_until(lambda: kept() == [spoken.name])
-        page.locator("#clip input[type=file]").set_input_files(clip)
-        wait_until(lambda: kept() == sorted([clip.name, spoken.name]))
         other = tmp_path / "other.mp4"
-        other.write_bytes(clip.read_bytes() + bytes(8))
-        page.locator("#clip").get_by_role("button", name="Clear").click()
+        other.write_bytes(clip.read_bytes())
         page.locator("#clip input[type=file]").set_input_files(other)
         wait_until(lambda: kept() == sorted([other.name, spoken.name]))
+        page.get_by_role("button", name="Judge this clip").click()
+        page.locator(".verdict video").wait_for()
         assert list(opened) == []
         wait_until(lambda: kept() == [])
-
-
-def test_a_recording_is_kept_while_another_page_shows_it(tmp_path: Path) -> None:
-    outside = tmp_path / "outside.mp4"
-    folder = tmp_path / "uploads"
-    first, second = folder / "a" / "talk.mp4", folder / "a" / "again.mp4"
-    first.parent.mkdir(parents=True)
-    for file in (outside, first, second):
-        file.touch()
-    kept = KeptRecordings(folder)
-    for page, file in (("one", first), ("two", first), ("one", second), ("three", outside)):
-        kept.show(page, "video", file)
-    kept.show("two", "audio", second)
-    assert first.exists()
-    kept.show("two", "video", None)
-    assert not first.exists()
-    kept.left("one")
-    assert second.exists()
-    kept.left("two")
-    kept.left("three")
-    assert not second.parent.exists()
-    assert outside.exists()
+        assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize("code", ["not-media", *PROBLEMS])

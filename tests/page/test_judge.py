@@ -7,17 +7,21 @@ import signal
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from emodask.errors import BundleError, UsageError
 from emodask.media.tracks import tracks
+from emodask.media.video import gray_frames
 from emodask.models.bundle import load_bundle
+from emodask.page.judges import pictures
 from emodask.page.judges.bench import Bench
 from emodask.page.judges.cards import card_of, cards_of
 from emodask.page.judges.judge import Judge
 from emodask.page.judges.judge_process import unpacked
 from emodask.page.judges.judge_side import packed
 from emodask.page.judges.judgement import Judgement
+from emodask.page.judges.pictures import has_face
 from emodask.prediction import predict_timeline
 from tests.media_files import moving_bars, mp4, tone, wav
 
@@ -44,7 +48,23 @@ def test_the_verdict_is_that_of_predict_timeline_with_pictures(judge, recorded, 
     assert set(found.pictures) == {"face", "voice"}
     assert all(data.startswith(PNG) for data in found.pictures.values())
     assert "calibrat" in found.trust
-    assert found.notes == ()
+    (note,) = found.notes
+    assert "acted North American speech" in note
+    assert "was not measured" in found.trust
+
+
+def test_a_video_without_a_face_is_judged_with_a_warning(clip):
+    frames = gray_frames(clip.read_bytes(), height=240, width=426, frames=50)
+    assert has_face(frames) is True
+    assert has_face(np.roll(frames[:, ::-1], 100, axis=1)) is False
+    assert has_face(frames[:, ::4, ::4]) is None
+
+
+def test_the_page_says_that_no_face_was_found(page_bundles, recorded, monkeypatch):
+    bench = Bench([load_bundle(page_bundles["both"])])
+    monkeypatch.setattr(pictures, "_ROWS_TO_TELL", 1)
+    found = bench.judge(recorded / "talk.mp4", "talk.mp4", 10)
+    assert found.notes[0].startswith("No face was found")
 
 
 @pytest.mark.parametrize("name", ["vp8.webm", "vp9.webm"])
@@ -64,7 +84,8 @@ def test_a_bundle_of_one_modality_stands_in_and_says_so(judge, recorded, name):
     assert found.bundle == judge.cards[1].name
     assert found.modalities == ("audio",)
     assert set(found.pictures) == {"voice"}
-    (note,) = found.notes
+    note, warning = found.notes
+    assert "acted North American speech" in warning
     assert "it has sound alone" in note
     assert "judged it by sound alone" in note
 

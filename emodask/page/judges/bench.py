@@ -20,6 +20,7 @@ from emodask.page.judges.cards import BundleCard, cards_of
 from emodask.page.judges.judgement import Judgement, Problem
 from emodask.page.judges.pictures import face_picture, voice_picture
 from emodask.page.judges.problems import (
+    NO_FACE_SEEN,
     NO_MEMORY,
     NO_VOICE,
     failed,
@@ -132,7 +133,7 @@ class Bench:
             kept = replace(kept, notes=(self._stood_in(place, why), *kept.notes))
         if kept.problem is not None:
             return kept
-        return replace(kept, pictures=self._pictures(self.bundles[place], file, sound))
+        return self._illustrated(kept, self.bundles[place], file, sound)
 
     def _heard(
         self, file: Path, found: Tracks, max_seconds: float
@@ -178,20 +179,27 @@ class Bench:
             modalities=bundle.modalities,
             probabilities=line.probabilities,
             steps=tuple(step.as_dict() for step in line.steps),
-            trust=f"{trust(bundle)}." if line.probabilities else "",
+            trust=f"{trust(bundle)}. {card.figure}" if line.probabilities else "",
+            notes=(card.warning,) if line.probabilities else (),
             problem=problem,
         )
 
-    def _pictures(self, bundle: Bundle, file: Path, sound: Sound | None) -> dict[str, bytes]:
-        """What the bundle saw and heard; a picture that cannot be drawn is left out."""
-        drawn: dict[str, bytes | None] = {}
+    def _illustrated(
+        self, kept: Judgement, bundle: Bundle, file: Path, sound: Sound | None
+    ) -> Judgement:
+        """With what the bundle saw and heard; a picture that cannot be drawn is left out."""
+        drawn: dict[str, bytes] = {}
+        notes = kept.notes
         if "video" in bundle.modalities:
             with contextlib.suppress(Exception):
-                drawn["face"] = face_picture(bundle, file)
+                if (seen := face_picture(bundle, file)) is not None:
+                    drawn["face"] = seen.picture
+                    notes = (NO_FACE_SEEN, *notes) if seen.face is False else notes
         if "audio" in bundle.modalities and sound is not None:
             with contextlib.suppress(Exception):
-                drawn["voice"] = voice_picture(bundle, sound.samples, sound.rate)
-        return {name: data for name, data in drawn.items() if data is not None}
+                if heard := voice_picture(bundle, sound.samples, sound.rate):
+                    drawn["voice"] = heard
+        return replace(kept, pictures=drawn, notes=notes)
 
 
 def _window(bundle: Bundle) -> float:

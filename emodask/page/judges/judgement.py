@@ -61,9 +61,11 @@ class Judgement:
     steps : tuple of dict
         Windows along it, as :meth:`emodask.prediction.Step.as_dict` has them.
     trust : str
-        What the probabilities are, in one sentence; empty if there are none.
+        What the probabilities are, and how good the bundle is on people that it had not met; empty
+        if there are none.
     notes : tuple of str
-        What people should know: that a bundle of one modality stood in, and why.
+        What people should know: that no face was found, that a bundle of one modality stood in, and
+        why, and what the bundle has not learned from.
     pictures : dict of str to bytes
         PNG files by what they show: ``"face"``, ``"voice"``.
     problem : Problem or None

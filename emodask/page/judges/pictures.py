@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from emodask.features import family
+from emodask.features.faces.detectors import detector
 from emodask.job import Feature
 from emodask.media.sound import samples_at
 from emodask.media.video import Picture
@@ -23,11 +24,22 @@ if TYPE_CHECKING:
 
 _DOTS_PER_INCH = 130
 _HEARING_RATE = 22_050
+_LOOKS = 8
+_ROWS_TO_TELL = 120
+"""Of a picture: in smaller ones Haar's detector misses faces that are there."""
+
 _THIN = 4
 """Of pixels along a side, one in so many tells how much a picture changes."""
 
 
-def face_picture(bundle: Bundle, file: Path) -> bytes | None:
+class Seen(NamedTuple):
+    """What a bundle saw: a PNG file, and whether it shows a face (None: too small to tell)."""
+
+    picture: bytes
+    face: bool | None
+
+
+def face_picture(bundle: Bundle, file: Path) -> Seen | None:
     """What a bundle saw at the liveliest moment: HOG3D's gradients, or else the plain frame.
 
     Parameters
@@ -49,14 +61,36 @@ def face_picture(bundle: Bundle, file: Path) -> bytes | None:
     window = _liveliest_window(file, _picture(decode))
     if feature.kind != "hog3d":
         frames = window.gray_frames(**{**decode, "frames": None, "every": None})
-        return _gray_png(frames[liveliest(frames)])
+        return Seen(_gray_png(frames[liveliest(frames)]), has_face(frames))
     from emodask.features.hog3d import hog3d, seen
     from emodask.pictures.face_figure import face_figure, face_panels
 
-    gray = seen(window.gray_frames(**decode), settings)
+    frames = window.gray_frames(**decode)
+    gray = seen(frames, settings)
     cells = hog3d(gray, settings.cell, settings.bins, settings.smooth, settings.contrast_floor)
     panels = face_panels(gray, cells, settings.smooth, settings.cell[2])
-    return _png(face_figure(panels, settings.height / settings.width))
+    picture = _png(face_figure(panels, settings.height / settings.width))
+    return Seen(picture, has_face(frames))
+
+
+def has_face(frames: npt.NDArray[Any]) -> bool | None:
+    """Whether any of a few frames shows a face from the front.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (time, height, width)
+        Gray levels.
+
+    Returns
+    -------
+    bool or None
+        None if the frames are too small to tell.
+    """
+    if frames.shape[1] < _ROWS_TO_TELL:
+        return None
+    look = detector("haar")
+    some = frames[:: max(len(frames) // _LOOKS, 1)]
+    return any(look(np.clip(frame, 0, 255).astype(np.uint8)) for frame in some)
 
 
 def voice_picture(bundle: Bundle, samples: npt.NDArray[np.float32], rate: int) -> bytes | None:

@@ -21,6 +21,10 @@ _NO_FACE = (
     "No face was found in the video. The face should be large in the picture, seen from the front, "
     "and in the light."
 )
+NO_FACE_SEEN = (
+    "No face was found at the liveliest moment of the video: without a face this verdict means "
+    "nothing."
+)
 _TOO_SHORT = "The recording is too short to judge. A second or more of speech would be right."
 _NO_FRAME = "The video holds no picture that can be read. Recording it again may help."
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
+import anyio
 import gradio as gr
+from anyio.to_thread import run_sync
 
 from emodask.page.judges.judgement import Judgement, Problem
-from emodask.page.judging.kept import KeptRecordings
+from emodask.page.judging.recordings import Recordings
 from emodask.page.judging.verdict import (
     Player,
     opening_html,
@@ -26,21 +28,26 @@ if TYPE_CHECKING:
 
 TITLE = "emodask: which emotion does this recording express?"
 
-KEPT_SECONDS = 3600
-"""How long a recording is kept that came and that no page has shown."""
-
 _BLUE, _DARKER_BLUE = "#1c6cb0", "#155690"
 _NOTHING = "There is no recording yet: upload one or record one first."
+_GONE = "The recording is no longer here: upload it or record it again."
+_SPARE = 8
+"""Threads beyond those that judge and wait: they tell others at once that the queue is full."""
+
 _log = logging.getLogger(__name__)
 
 
-def make_page(judge: Judge, settings: PageSettings, results: bool = False) -> gr.Blocks:
-    """The page, to be mounted or launched with :func:`page_options`.
+def make_page(
+    judge: Judge, settings: PageSettings, recordings: Recordings, results: bool = False
+) -> gr.Blocks:
+    """The page, to be mounted with :func:`page_options` behind a gate.
 
     Parameters
     ----------
     judge : Judge
     settings : PageSettings
+    recordings : Recordings
+        Those that came by the page's own routes: it takes no other file.
     results : bool
         Whether the same server has the pages of results.
 
@@ -48,11 +55,14 @@ def make_page(judge: Judge, settings: PageSettings, results: bool = False) -> gr
     -------
     gradio.Blocks
     """
-    with gr.Blocks(
-        title=TITLE,
-        analytics_enabled=False,
-        delete_cache=(600, KEPT_SECONDS),
-    ) as page:
+    limiter: list[anyio.CapacityLimiter] = []
+
+    async def outcome(path: Path) -> Judgement:
+        if not limiter:  # it belongs to the event loop that runs now
+            limiter.append(anyio.CapacityLimiter(judge.places + _SPARE))
+        return await run_sync(_outcome, judge, path, limiter=limiter[0])
+
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.HTML(opening_html(judge.cards, settings, results))
         with gr.Tabs():
             with gr.Tab("Video"):
@@ -65,7 +75,8 @@ def make_page(judge: Judge, settings: PageSettings, results: bool = False) -> gr
                     buttons=[],
                 )
                 judge_video = _button("Judge this clip")
-            with gr.Tab("Sound only"):
+            hears = any(set(card.modalities) == {"audio"} for card in judge.cards)
+            with gr.Tab("Sound only", visible=hears):
                 sound = gr.Audio(
                     sources=["upload", "microphone"],
                     type="filepath",
@@ -75,7 +86,6 @@ def make_page(judge: Judge, settings: PageSettings, results: bool = False) -> gr
                 )
                 judge_sound = _button("Judge this sound")
         verdict = gr.HTML(elem_id="verdict", js_on_load=package_text("timeline.js"))
-        kept = KeptRecordings(Path(page.GRADIO_CACHE))
         buttons = [judge_video, judge_sound]
         kinds: tuple[tuple[gr.Button, gr.Video | gr.Audio, Literal["video", "audio"]], ...] = (
             (judge_video, video, "video"),
@@ -83,7 +93,7 @@ def make_page(judge: Judge, settings: PageSettings, results: bool = False) -> gr
         )
         for button, recording, kind in kinds:
             button.click(
-                _judging(judge, kind),
+                _judging(judge, outcome, recordings, kind),
                 inputs=recording,
                 outputs=[verdict, *buttons],
                 show_progress="hidden",
@@ -95,16 +105,17 @@ def make_page(judge: Judge, settings: PageSettings, results: bool = False) -> gr
                 None, js="() => ''", outputs=verdict, queue=False, api_visibility="private"
             )
             recording.change(
-                _keeping(kept, kind),
+                _showing(recordings, kind),
                 inputs=recording,
                 show_progress="hidden",
-                queue=False,
+                concurrency_limit=None,
                 api_visibility="private",
             )
-        page.load(None, js=package_text("recorder.js"), api_visibility="private")
+            _take_only(recordings, recording)
+        page.load(None, js=package_text("aids.js"), api_visibility="private")
 
         def left(request: gr.Request) -> None:
-            kept.left(request.session_hash or "")
+            recordings.left(request.session_hash or "")
 
         page.unload(left)
     return page
@@ -140,6 +151,7 @@ def page_options(settings: PageSettings) -> dict[str, Any]:
         "css": package_text("page.css"),
         "footer_links": [],
         "run_history": False,
+        "enable_monitoring": False,
         "max_file_size": settings.max_upload,
         "show_error": False,
         "ssr_mode": False,
@@ -152,30 +164,54 @@ def _button(text: str) -> gr.Button:
     return gr.Button(text, variant="primary", elem_classes="judge-button")
 
 
-def _keeping(kept: KeptRecordings, player: str) -> Callable[[str | None, gr.Request], None]:
+def _showing(recordings: Recordings, player: str) -> Callable[[str | None, gr.Request], None]:
     """What a player does when it shows another recording, or none."""
 
     def shown(file: str | None, request: gr.Request) -> None:
-        kept.show(request.session_hash or "", player, Path(file) if file else None)
+        recordings.show(request.session_hash or "", player, file)
 
     return shown
 
 
-def _judging(judge: Judge, kind: Literal["video", "audio"]) -> Callable[[str | None], Iterator]:
+def _take_only(recordings: Recordings, component: gr.Video | gr.Audio) -> None:
+    """Let a component take recordings alone, not other files or addresses that a visitor names.
+
+    Gradio copies or fetches whatever an event names, if its page is mounted and not launched.
+    """
+
+    async def held(url_or_file_path: str | Path | None) -> str | None:
+        if url_or_file_path is None or recordings.held(str(url_or_file_path)) is None:
+            raise gr.Error(_GONE)
+        return str(url_or_file_path)
+
+    component.async_move_resource_to_block_cache = held  # type: ignore[method-assign]
+
+
+def _judging(
+    judge: Judge,
+    outcome: Callable[[Path], Awaitable[Judgement]],
+    recordings: Recordings,
+    kind: Literal["video", "audio"],
+) -> Callable[[str | None], AsyncIterator[tuple[Any, Any, Any]]]:
     """What a button does: say that it judges, then what came out."""
 
-    def judged(file: str | None) -> Iterator[tuple[Any, Any, Any]]:
-        if file is None:
-            none = Judgement("", problem=Problem("failed", _NOTHING))
+    async def judged(file: str | None) -> AsyncIterator[tuple[Any, Any, Any]]:
+        if file is None or recordings.held(file) is None:
+            none = Judgement("", problem=Problem("failed", _GONE if file else _NOTHING))
             yield verdict_html(none, Player("", kind), judge.cards), gr.skip(), gr.skip()
             return
         path = Path(file)
         busy = gr.update(interactive=False)
-        text = f"Judging {path.name}: reading it, looking for the face, listening to the voice …"
+        text = f"Judging {path.name}: reading it, looking at it, listening to it …"
         yield state_html(text), busy, busy
         player = Player(f"gradio_api/file={quote(file)}", kind)
+        found = await outcome(path)
+        try:
+            html = verdict_html(found, player, judge.cards)
+        except Exception:  # the buttons have to come back
+            html = verdict_html(_broken(path), player, judge.cards)
         ready = gr.update(interactive=True)
-        yield verdict_html(_outcome(judge, path), player, judge.cards), ready, ready
+        yield html, ready, ready
 
     return judged
 
@@ -184,7 +220,11 @@ def _outcome(judge: Judge, path: Path) -> Judgement:
     try:
         return judge.judge(path, path.name)
     except Exception:
-        # Whatever broke, the person waits for an answer; the log says the rest.
-        _log.exception("judging failed")
-        problem = Problem("failed", "Judging failed here; the server's log says why.")
-        return Judgement(path.name, problem=problem)
+        return _broken(path)
+
+
+def _broken(path: Path) -> Judgement:
+    """Whatever broke just now, the person waits for an answer; the log says the rest."""
+    _log.exception("judging failed")
+    problem = Problem("failed", "Judging failed here; the server's log says why.")
+    return Judgement(path.name, problem=problem)

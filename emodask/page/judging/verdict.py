@@ -25,8 +25,8 @@ OTHER = "#7f7f7f"
 """Of emotions that a job named itself."""
 
 PICTURES = {
-    "face": "What it saw: the face, and where and how the picture changes",
-    "voice": "What it heard: the voice, its spectrogram brighter where it is louder",
+    "face": "What it saw: the picture, and where and how it changes",
+    "voice": "What it heard: the sound, its spectrogram brighter where it is louder",
 }
 
 
@@ -80,7 +80,20 @@ class Stretch:
         """
         if not self.ranked:
             return f"not judged: {self.reason or 'no reason given'}"
-        return ", then ".join(f"{name} {chance:.0%}" for name, chance in self.ranked[:2])
+        return ", then ".join(f"{name} {percent(chance)}" for name, chance in self.ranked[:2])
+
+
+def percent(chance: float) -> str:
+    """A probability in whole percent, never rounded to certainty.
+
+    Examples
+    --------
+    >>> percent(0.5), percent(0.9998), percent(0.0002), percent(1.0)
+    ('50%', '>99%', '<1%', '100%')
+    """
+    if 0.995 <= chance < 1:
+        return ">99%"
+    return "<1%" if 0 < chance < 0.005 else f"{chance:.0%}"
 
 
 def stretches(judgement: Judgement) -> tuple[Stretch, ...]:
@@ -208,7 +221,7 @@ def _template(name: str) -> Template:
     )
     environment.filters.update(
         clock=clock,
-        percent=lambda chance: f"{chance:.0%}",
+        percent=percent,
         colour=lambda name: COLOURS.get(name, OTHER),
     )
     return environment.get_template(name)

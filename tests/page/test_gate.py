@@ -1,0 +1,204 @@
+"""Promises of the page's server: it takes and gives recordings, and nothing else of Gradio's."""
+
+from __future__ import annotations
+
+import json
+import socket
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from emodask.page.judging import recordings as module
+from emodask.page.judging.recordings import NoRoom, Recordings
+from emodask.page.server import make_app
+from emodask.page.settings import PageSettings
+from tests.page.pretend_judge import PretendJudge
+
+LIMIT = 1 << 16
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client of the whole application, and its folder of recordings; none may be half there."""
+    judge: Any = PretendJudge()
+    app = make_app(judge, PageSettings(max_upload=LIMIT, seconds=60))
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        yield client, app.state.uploads.path
+
+
+def sent(client: Any, data: bytes, name: str = "a.mp4", **more: Any) -> Any:
+    return client.post("/gradio_api/upload", files={"files": (name, data)}, **more)
+
+
+def judged(client: Any, path: str, with_meta: bool = True) -> list[dict[str, Any]]:
+    """What an event of the page's first button says, as its own script asks it."""
+    file: dict[str, Any] = {"path": path, "orig_name": "a.mp4"}
+    if with_meta:
+        file["meta"] = {"_type": "gradio.FileData"}
+    config = client.get("/config").json()
+    number = next(one["id"] for one in config["dependencies"] if "click" in str(one["targets"]))
+    event = {"data": [file], "fn_index": number, "session_hash": "abc", "trigger_id": None}
+    assert client.post("/gradio_api/queue/join", json=event).status_code == 200
+    said = []
+    with client.stream("GET", "/gradio_api/queue/data?session_hash=abc") as news:
+        for line in news.iter_lines():
+            if line.startswith("data:"):
+                said.append(json.loads(line[5:]))
+                if said[-1]["msg"] in ("process_completed", "close_stream"):
+                    break
+    return said
+
+
+@pytest.mark.parametrize("with_meta", [True, False])
+@pytest.mark.parametrize("place", ["file", "address", "folder"])
+def test_visitors_cannot_have_files_of_the_machine_read(
+    served: Any, clip: Path, tmp_path: Path, place: str, with_meta: bool
+) -> None:
+    client, folder = served
+    secret = tmp_path / "secret.mp4"
+    secret.write_bytes(clip.read_bytes())
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    named = {
+        "file": str(secret),
+        "address": f"http://127.0.0.1:{port}/secret.mp4",
+        "folder": str(folder),
+    }[place]
+    said = json.dumps(judged(client, named, with_meta))
+    assert "most likely" not in said
+    for spelt in (named, urllib.parse.quote(named, safe="")):
+        assert client.get(f"/gradio_api/file={spelt}").status_code == 404
+        assert client.get(f"/gradio_api/file/{spelt}").status_code == 404
+    assert not [one for one in folder.rglob("*") if one.is_file()]
+    listening.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        listening.accept()
+    listening.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/gradio_api/run/predict"),
+        ("POST", "/gradio_api/api/predict"),
+        ("POST", "/gradio_api/call/predict"),
+        ("POST", "/gradio_api/process_recording"),
+        ("POST", "/gradio_api/component_server"),
+        ("POST", "/gradio_api/stream/a"),
+        ("GET", "/gradio_api/proxy=http://127.0.0.1/"),
+        ("GET", "/gradio_api/deep_link"),
+        ("GET", "/gradio_api/info"),
+        ("GET", "/gradio_api/vibe-code/"),
+        ("GET", "/monitoring/summary"),
+        ("GET", "/monitoring"),
+        ("GET", "/static/../../routes.py"),
+        ("GET", "/static/%2e%2e/%2e%2e/routes.py"),
+        ("DELETE", "/"),
+    ],
+)
+def test_what_the_page_does_not_ask_for_is_not_there(served: Any, method: str, path: str) -> None:
+    assert served[0].request(method, path).status_code in (404, 405)
+
+
+def test_the_page_itself_is_there(served: Any) -> None:
+    client, _ = served
+    for path in ("/", "/theme.css", "/config"):
+        assert client.get(path).status_code == 200
+
+
+def test_a_recording_is_received_and_played_with_ranges(served: Any) -> None:
+    client, folder = served
+    (path,) = sent(client, b"0123456789", "my talk: 1.mp4").json()
+    assert Path(path).is_relative_to(folder)
+    assert Path(path).name == "my talk_ 1.mp4"
+    address = f"/gradio_api/file={urllib.parse.quote(path)}"
+    whole = client.get(address)
+    assert (whole.content, whole.headers["content-type"]) == (b"0123456789", "video/mp4")
+    part = client.get(address, headers={"Range": "bytes=2-4"})
+    assert (part.status_code, part.content) == (206, b"234")
+    (page,) = sent(client, b"<script>alert(1)</script>", "talk.html").json()
+    answer = client.get(f"/gradio_api/file={urllib.parse.quote(page)}")
+    assert answer.headers["content-disposition"].startswith("attachment")
+
+
+@pytest.mark.parametrize(
+    ("field", "size", "status", "words"),
+    [
+        ("files", LIMIT + 1, 413, "larger than"),
+        ("files", LIMIT + (2 << 20), 413, "larger than"),
+        ("other", 10, 422, "no whole file"),
+    ],
+)
+def test_what_is_refused_leaves_nothing(
+    served: Any, field: str, size: int, status: int, words: str
+) -> None:
+    client, folder = served
+    answer = client.post("/gradio_api/upload", files={field: ("a.mp4", bytes(size))})
+    assert answer.status_code == status
+    assert words in answer.text
+    assert not list((folder / "page").iterdir())
+
+
+def test_of_many_files_one_is_kept(served: Any) -> None:
+    client, folder = served
+    files = [("files", (f"{number}.mp4", bytes(1000))) for number in range(5)]
+    assert len(client.post("/gradio_api/upload", files=files).json()) == 1
+    assert len(list((folder / "page").iterdir())) == 1
+
+
+def test_events_are_small(served: Any) -> None:
+    client, _ = served
+    event = {"data": ["x" * (2 << 20)], "fn_index": 0, "session_hash": "a"}
+    assert client.post("/gradio_api/queue/join", json=event).status_code == 413
+
+    def pieces() -> Any:
+        yield b"{}"
+
+    assert client.post("/gradio_api/queue/join", content=pieces()).status_code == 411
+
+
+def test_there_is_room_for_so_many_and_those_unshown_give_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST", 2)
+    found = Recordings(tmp_path / "page")
+
+    def arrive() -> Path:
+        with found.arriving() as target:
+            target.write_bytes(b"x")
+            return found.keep(target, "a.mp4")
+
+    shown, other = arrive(), arrive()
+    found.show("one", "video", str(shown))
+    with pytest.raises(NoRoom), found.arriving():
+        pass
+    monkeypatch.setattr(module, "UNSHOWN_SECONDS", -1.0)
+    third = arrive()
+    assert (shown.exists(), other.exists(), third.exists()) == (True, False, True)
+
+
+def test_a_recording_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    found = Recordings(tmp_path / "page")
+    with found.arriving() as target:
+        target.write_bytes(b"half of it")
+    assert not list(found.folder.iterdir())
+
+
+def test_what_comes_for_a_page_that_was_left_is_deleted_with_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Recordings(tmp_path / "page")
+    with found.arriving() as target:
+        target.write_bytes(b"x")
+        file = found.keep(target, "a.mp4")
+    found.left("one")
+    found.show("one", "video", str(file))  # on its way when the page was left
+    assert found.held(str(file)) == file
+    monkeypatch.setattr(module, "UNSHOWN_SECONDS", -1.0)
+    with found.arriving():
+        pass
+    assert found.held(str(file)) is None
+    assert not list(found.folder.iterdir())
