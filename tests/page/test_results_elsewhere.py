@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from emodask.page.results.runs import Runs, slug_of
+from emodask.page.results.folders import slug_of
+from emodask.page.results.runs import Runs
 from emodask.sources.folder import Folder
 from tests.media_files import tone, wav
 from tests.page.results_server import PLAYED, serving

@@ -21,8 +21,9 @@ from emodask.page.results.runs import Run, Runs
 
 Result = TypeVar("Result")
 
-_THREADS = {"reading": 4, "media": 4, "drawing": 1}
-"""How many work at a time; one draws, since matplotlib's settings are one for all."""
+_THREADS = {"reading": 4, "listing": 16, "media": 4, "drawing": 1, "comparing": 1}
+"""How many work at a time. One draws, since matplotlib's settings are one for all; one compares,
+for what that takes of memory; who waits for a listing of sources holds up nobody's media."""
 _log = logging.getLogger(__name__)
 
 

@@ -14,7 +14,8 @@ from typing import Protocol
 
 from emodask.errors import EmodaskError, SourceError
 from emodask.page.results.clips import StoredRows
-from emodask.page.results.runs import RECORD, Run
+from emodask.page.results.folders import RECORD
+from emodask.page.results.runs import Run
 from emodask.pictures.reading import recorded_sources
 from emodask.scrubbing import without_folders
 from emodask.sources.addresses import is_url

@@ -81,8 +81,8 @@ def moment(text: str | None) -> str:
         return "–"
     try:
         found = datetime.datetime.fromisoformat(text)
-    except ValueError:
+        if found.tzinfo is None:
+            return f"{found:%Y-%m-%d %H:%M}"
+        return f"{found.astimezone(datetime.UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError):  # before the year 1, seen from here
         return text[:40]
-    if found.tzinfo is None:
-        return f"{found:%Y-%m-%d %H:%M}"
-    return f"{found.astimezone(datetime.UTC):%Y-%m-%d %H:%M} UTC"

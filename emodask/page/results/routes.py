@@ -145,11 +145,11 @@ class ResultsPages:
             bool(asked.get("common")),
         )
 
-        def work() -> tuple[list[Run], Compared]:
-            evaluated = [run for run in self._runs.listing().runs if models_of(run)]
-            return evaluated, compared(choice, evaluated) if choice.made else Compared()
-
-        runs, outcome = await self._answers.in_thread(work)
+        listing = await self._answers.in_thread(self._runs.listing)
+        runs = [run for run in listing.runs if models_of(run)]
+        outcome = Compared()
+        if choice.made:
+            outcome = await self._answers.in_thread(compared, choice, runs, kind="comparing")
         by_slug = {run.slug: run for run in runs}
         again = urlencode({"a": choice.a, "b": choice.b, "protocol": choice.protocol, "common": 1})
         return rendered(
@@ -226,7 +226,7 @@ class ResultsPages:
             return {
                 "facts": facts,
                 "protocols": by_protocol(verdicts, list(independent)),
-                "leaky": {one.protocol: not independent.get(one.protocol) for one in verdicts},
+                "independent": independent,
                 "verdict_trouble": verdict_trouble,
                 "media": media,
                 "media_trouble": media_trouble,

@@ -7,11 +7,12 @@ from starlette.responses import Response
 
 from emodask.evaluation.run_files import METRICS, PREDICTIONS
 from emodask.page.results.answers import Absent, Answers
+from emodask.page.results.folders import address_of
 from emodask.page.results.media import Held, Lying, MediaFinder, Playable, content_type
 from emodask.page.results.ranges import RangedResponse
 from emodask.page.results.reading import read_bounded
 from emodask.page.results.rendering import FILE_HEADERS, REPORT_HEADERS
-from emodask.page.results.runs import MOST_METRICS, PAGE, Run, address_of
+from emodask.page.results.runs import MOST_METRICS, PAGE, Run
 from emodask.sources.location import Location
 
 _STREAMS = 12
