@@ -55,6 +55,10 @@ class Answers:
             self._limits[kind] = anyio.CapacityLimiter(_THREADS[kind])
         return await run_sync(work, *arguments, limiter=self._limits[kind])
 
+    async def listed(self, work: Callable[[], Result]) -> Result:
+        """Something that may have to wait for a listing of sources."""
+        return await self.in_thread(work, kind="listing")
+
     async def fetched(self, work: Callable[[], Result]) -> Result:
         """Something that may have to wait for media: others need not wait for it."""
         return await self.in_thread(work, kind="media")

@@ -43,6 +43,7 @@ class JobNamed(BaseModel):
     """The job of a run."""
 
     name: str = ""
+    extraction_digest: str = ""
 
 
 class Record(BaseModel):

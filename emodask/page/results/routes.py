@@ -206,19 +206,11 @@ class ResultsPages:
 
         def work() -> dict[str, Any]:
             facts = clip_facts(rows, row)
-            name = quote(facts.clip, safe="")
             verdicts, verdict_trouble = [], ""
             try:
                 verdicts = self._predictions.of(run, rows).of_row(row)
             except EmodaskError as error:
                 verdict_trouble = f"{why_not(error)}."
-            media, media_trouble = [], ""
-            try:
-                for one in self._media.of_clip(run, rows, facts.clip):
-                    address = f"{root}/media/{one.kind}/{name}"
-                    media.append(_player(one, address))
-            except EmodaskError as error:
-                media_trouble = why_not(error).rstrip(".")
             independent = {
                 found.protocol: found.speaker_independent
                 for found in (run.summary.rows if run.summary else ())
@@ -228,11 +220,18 @@ class ResultsPages:
                 "protocols": by_protocol(verdicts, list(independent)),
                 "independent": independent,
                 "verdict_trouble": verdict_trouble,
-                "media": media,
-                "media_trouble": media_trouble,
             }
 
-        view = await self._answers.fetched(work)
+        def media() -> dict[str, Any]:
+            name = quote(str(rows.names[row]), safe="")
+            try:
+                found = self._media.of_clip(run, rows, str(rows.names[row]))
+            except EmodaskError as error:
+                return {"media": [], "media_trouble": why_not(error).rstrip(".")}
+            players = [_player(one, f"{root}/media/{one.kind}/{name}") for one in found]
+            return {"media": players, "media_trouble": ""}
+
+        view = await self._answers.in_thread(work) | await self._answers.listed(media)
         seen = await self._answers.in_thread(pictures_of, run, rows, row, kind="drawing")
         return self._page_of(
             request,
