@@ -6,7 +6,6 @@ import functools
 import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import anyio
 from anyio.to_thread import run_sync
@@ -122,8 +121,3 @@ class Answers:
         if row is None:
             raise Absent("There is no such clip in this run.")
         return run, rows, row
-
-
-def root_of(request: Request) -> str:
-    """What stands before all addresses, where a proxy puts the server below a path."""
-    return quote(request.scope.get("root_path", "").rstrip("/"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from typing import Any
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -58,11 +57,9 @@ def rendered(
     values
         What the template needs besides.
     """
-    root = quote(request.scope.get("root_path", "").rstrip("/"))
     text = page_template(name, _PACKAGE).render(
-        root=root,
         judging=judging,
-        crumbs=[("Results", f"{root}/runs/" if crumbs else ""), *crumbs],
+        crumbs=[("Results", "/runs/" if crumbs else ""), *crumbs],
         moment=moment,
         **values,
     )

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from emodask.errors import EmodaskError
 from emodask.evaluation.run_files import METRICS, PREDICTIONS
-from emodask.page.results.answers import Absent, Answers, root_of
+from emodask.page.results.answers import Absent, Answers
 from emodask.page.results.clip_page import by_protocol, clip_facts, pictures_of
 from emodask.page.results.comparing import (
     Choice,
@@ -82,7 +82,7 @@ class ResultsPages:
         self._media.close()
 
     async def _redirect(self, request: Request) -> Response:
-        return RedirectResponse(f"{root_of(request)}/runs/", 308)
+        return RedirectResponse("/runs/", 308)
 
     async def _nothing(self, request: Request) -> Response:
         raise Absent("There is no such page.")
@@ -117,7 +117,7 @@ class ResultsPages:
         self, request: Request, run: Run, name: str, label: str, *more: tuple[str, str], **view: Any
     ) -> Response:
         """A page of a run, below the page of that name."""
-        here = f"{root_of(request)}/runs/{run.slug}/"
+        here = f"/runs/{run.slug}/"
         crumbs = [(run.name, here if label else ""), *more]
         if label:
             crumbs.append((label, ""))
@@ -163,7 +163,7 @@ class ResultsPages:
             outcome=outcome,
             run_a=by_slug.get(choice.a.partition("/")[0]),
             run_b=by_slug.get(choice.b.partition("/")[0]),
-            common_address=f"{root_of(request)}/runs/compare?{again}",
+            common_address=f"/runs/compare?{again}",
         )
 
     async def _clips(self, request: Request) -> Response:
@@ -181,7 +181,7 @@ class ResultsPages:
             run,
             "clips.html.jinja",
             "Clips",
-            page_address=_pages(f"{root_of(request)}/runs/{run.slug}/clips", filters.asked),
+            page_address=_pages(f"/runs/{run.slug}/clips", filters.asked),
             **view,
         )
 
@@ -196,13 +196,13 @@ class ResultsPages:
             run,
             "failures.html.jinja",
             "Failures",
-            page_address=_pages(f"{root_of(request)}/runs/{run.slug}/failures", {}),
+            page_address=_pages(f"/runs/{run.slug}/failures", {}),
             **view,
         )
 
     async def _clip(self, request: Request) -> Response:
         run, rows, row = await self._answers.in_thread(self._answers.found_clip, request)
-        root = f"{root_of(request)}/runs/{run.slug}"
+        root = f"/runs/{run.slug}"
 
         def work() -> dict[str, Any]:
             facts = clip_facts(rows, row)
