@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import traceback
+from pathlib import Path
 
 from emodask.sources.addresses import redact
 
@@ -41,7 +43,10 @@ def scrub(text: str) -> str:
     return _NAMED.sub(r"\1\2***\2", text)
 
 
-_FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/:,;'\"]+/)+")
+_PART = r"[^\s/:,;'\"]+"
+_SPACE = r"(?<!\.wav|\.mp4|\.zip|\.csv) "
+_FOLDERS = re.compile(rf"(?:\bfile://|(?<![\w:/.]))/(?:{_PART}(?:{_SPACE}{_PART})*/)+")
+"""Names of folders may hold spaces: rather too much is taken away than too little."""
 
 
 def without_folders(text: str) -> str:
@@ -51,8 +56,15 @@ def without_folders(text: str) -> str:
     --------
     >>> without_folders("/home/me/data/a.wav: not a wav; s3://me:hush@bucket/b.wav is")
     'a.wav: not a wav; s3://bucket/b.wav is'
+    >>> without_folders("/home/jane doe/secret study/a.wav: cut; see file:///home/jane/b c/d.wav")
+    'a.wav: cut; see d.wav'
     """
-    return _FOLDERS.sub("", scrub(text))
+    text = scrub(text)
+    for place in (Path.cwd, Path.home):  # which may be named with other signs
+        with contextlib.suppress(OSError, RuntimeError):
+            folder = str(place()).rstrip("/")
+            text = text.replace(f"{folder}/", "/./") if folder else text
+    return _FOLDERS.sub("", text)
 
 
 def clean_cause(error: BaseException) -> BaseException | None:

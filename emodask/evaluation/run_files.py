@@ -96,7 +96,7 @@ def open_run(run: str | Path, storage_options: StorageOptions | None = None) -> 
             ) from clean_cause(error)
         path = PurePosixPath(folder.path)
         named = path.parent if path.name == REPORT else path
-        return RunFiles(named.name or folder.address, folder, _metrics(data, folder))
+        return RunFiles(named.name or folder.address, folder, parse_metrics(data, folder))
     raise UsageError(
         f"{Folder.at(below, storage_options).address}: no run: neither it nor its folder "
         f"{REPORT} holds a {METRICS}; pass the --out of 'emodask run' or the --report of "
@@ -104,7 +104,26 @@ def open_run(run: str | Path, storage_options: StorageOptions | None = None) -> 
     )
 
 
-def _metrics(data: bytes, folder: Folder) -> dict[str, Any]:
+def parse_metrics(data: bytes, folder: Folder) -> dict[str, Any]:
+    """What a ``metrics.json`` says.
+
+    Parameters
+    ----------
+    data : bytes
+        Its content.
+    folder : Folder
+        Where it lies.
+
+    Returns
+    -------
+    dict
+        With at least ``protocols``.
+
+    Raises
+    ------
+    EvaluationError
+        If it is not what an evaluation writes.
+    """
     where = f"{folder.address}/{METRICS}"
     try:
         metrics = json.loads(data)

@@ -52,7 +52,8 @@ def serve_page(
     Raises
     ------
     UsageError
-        If there is nothing to serve, the address cannot be taken, or the extra is not installed.
+        If there is nothing to serve, runs lie on a web server, the address cannot be taken, or the
+        extra is not installed.
     BundleError
         If a bundle cannot be read.
     """
@@ -63,12 +64,12 @@ def serve_page(
 
         from emodask.page.judges.judge import Judge
         from emodask.page.server import make_app
-    listening = take_address(settings.host, settings.port)
     results = None
     if runs:
         from emodask.page.results.runs import Runs
 
         results = Runs(runs, storage_options, sources)
+    listening = take_address(settings.host, settings.port)
     judge = None
     if bundles:
         judge = Judge(

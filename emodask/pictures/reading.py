@@ -50,13 +50,31 @@ def recorded_sources(store: StoreAddress, digest: str) -> list[str]:
         If they are not known, or not there; the message says what would be right.
     """
     beside = posixpath.dirname(store.url.rstrip("/"))
-    wanted = "pass them with --source"
     try:
         record = json.loads(Folder.at(beside, dict(store.options)).read(NAME))
         known = record["job"]["extraction_digest"] == digest
         names = [str(name) for name in record["sources"]] if known else []
     except Exception:  # each protocol has errors of its own
         names = []
+    return sources_beside(beside, names)
+
+
+def sources_beside(beside: str, names: Sequence[str]) -> list[str]:
+    """Where sources are that a record names.
+
+    Parameters
+    ----------
+    beside : str
+        Where the record lies.
+    names : sequence of str
+        Addresses of servers, and names of files on a disk.
+
+    Raises
+    ------
+    SourceError
+        If there are none, or they are not there; the message says what would be right.
+    """
+    wanted = "pass them with --source"
     if not names:
         raise SourceError(f"no {NAME} beside the store says where its media lie; {wanted}")
     places = [Path.cwd()] if is_url(beside) else [Path(beside), Path(beside, _MEDIA), Path.cwd()]

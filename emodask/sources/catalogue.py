@@ -176,7 +176,11 @@ class _Entry:
     media: MediaFile
 
 
-def scan(sources: str | Sequence[str], storage_options: StorageOptions | None = None) -> Catalogue:
+def scan(
+    sources: str | Sequence[str],
+    storage_options: StorageOptions | None = None,
+    manifests: bool = True,
+) -> Catalogue:
     """List the clips that sources hold, reading only folders and zip directories.
 
     Parameters
@@ -185,6 +189,8 @@ def scan(sources: str | Sequence[str], storage_options: StorageOptions | None = 
         Zips, folders, globs, single media files, or manifest CSVs; local paths or fsspec URLs.
     storage_options : mapping, optional
         Passed to fsspec, such as ``{"anon": True}`` for ``s3://``.
+    manifests : bool
+        Follow manifests, which may lead anywhere; else they are problems in the catalogue.
 
     Returns
     -------
@@ -209,6 +215,9 @@ def scan(sources: str | Sequence[str], storage_options: StorageOptions | None = 
             if location.url in seen:
                 continue
             seen.add(location.url)
+            if not manifests and PurePosixPath(location.name).suffix.lower() == ".csv":
+                problems.append(Problem("rejected", str(location), "manifests are not followed"))
+                continue
             _scan_file(location, entries, problems)
     clips, repeated = _assemble(entries)
     return Catalogue(

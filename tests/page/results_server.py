@@ -17,7 +17,8 @@ import pytest
 import uvicorn
 
 from emodask.job import parse_job
-from emodask.page.results.runs import Runs, slug_of
+from emodask.page.results.folders import slug_of
+from emodask.page.results.runs import Runs
 from emodask.page.server import make_app
 from emodask.page.settings import PageSettings
 from emodask.pipeline import run

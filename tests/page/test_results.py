@@ -71,8 +71,8 @@ def test_the_list_is_read_anew_on_each_visit_and_unchanged_files_are_not(
     read = []
     import emodask.page.results.runs as module
 
-    original = module.open_run
-    monkeypatch.setattr(module, "open_run", lambda *one: read.append(one) or original(*one))
+    original = module.read_bounded
+    monkeypatch.setattr(module, "read_bounded", lambda *one: read.append(one) or original(*one))
     before = {run.name: run.summary.best.uar for run in runs.listing().runs}
     write_run(tmp_path / "second", {("loso", "mlp"): fabricated(0.9)})
     shutil.rmtree(tmp_path / "first" / "report")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from emodask.page.results.runs import Runs, slug_of
+from emodask.page.results.folders import slug_of
+from emodask.page.results.media import beside
+from emodask.page.results.runs import Runs
 from emodask.sources.folder import Folder
 from tests.media_files import tone, wav
 from tests.page.results_server import PLAYED, serving
@@ -67,10 +71,42 @@ def test_a_bucket_that_does_not_answer_is_said_without_its_secret(bucket):
     assert "wrong-secret-of-mine" not in text
 
 
-@pytest.mark.parametrize("kind", ["this machine", "by name", "manifest", "web"])
-def test_a_record_in_a_bucket_does_not_lead_to_files_of_the_server(
-    results, tmp_path, monkeypatch, kind
+@pytest.fixture
+def web():
+    """A server that has a recording at every address, and its list of requests."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            sound = wav(tone(0.5))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(sound)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(sound)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join(30)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["this machine", "by name", "manifest", "web", "manifest of zips", "folder of manifests"],
+)
+def test_a_record_in_a_bucket_leads_to_no_files_of_the_server_and_to_no_other_server(
+    results, tmp_path, monkeypatch, kind, web
 ):
+    address, asked = web
     import fsspec
 
     media = tmp_path / "media"
@@ -81,13 +117,18 @@ def test_a_record_in_a_bucket_does_not_lead_to_files_of_the_server(
     fs = fsspec.filesystem("memory")
     shutil.copytree(results / "finished", tmp_path / "copy", ignore=shutil.ignore_patterns("media"))
     put(fs, tmp_path / "copy", f"{place}/run")
-    line = f"{media}/03-{PLAYED}.wav,{PLAYED},1,neutral"
+    named = f"{media}/03-{PLAYED}.wav"
+    if kind.endswith(("zips", "manifests")):
+        named = f"zip://03-{PLAYED}.wav::{address}/x.zip"
+    line = f"{named},{PLAYED},1,neutral"
     fs.pipe_file(f"{place}/run/list.csv", f"path,clip_id,actor,emotion\n{line}\n".encode())
     source = {
         "this machine": f"file://{media}",
         "by name": f"03-{PLAYED}.wav",
         "manifest": f"{place}/run/list.csv",
-        "web": f"http://127.0.0.1:9/03-{PLAYED}.wav",
+        "web": f"{address}/03-{PLAYED}.wav",
+        "manifest of zips": f"{place}/run/list.csv",
+        "folder of manifests": f"{place}/run",
     }[kind]
     record = json.loads((results / "finished" / "run.json").read_text())
     fs.pipe_file(f"{place}/run/run.json", json.dumps({**record, "sources": [source]}).encode())
@@ -96,6 +137,26 @@ def test_a_record_in_a_bucket_does_not_lead_to_files_of_the_server(
         page = site.get(f"/runs/{slug}/clips/{PLAYED}").text
         assert "It cannot be played" in page
         assert site.get(f"/runs/{slug}/media/audio-only/{PLAYED}").status == 404
+    assert asked == []
     # What the server itself is told is another matter.
     with serving(Runs([place], sources=[str(media / f"03-{PLAYED}.wav")])) as site:
         assert site.get(f"/runs/{slug}/media/audio-only/{PLAYED}").status == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "run", "same"),
+    [
+        ("abfs://media/x.wav", "abfs://results/run", True),
+        ("az://media/x.wav", "abfs://results/run", True),
+        ("abfs://media@other.dfs.core.windows.net/x.wav", "abfs://results/run", False),
+        ("az://other.blob.core.windows.net/media/x.wav", "abfs://results/run", False),
+        ("s3://media/x.wav", "s3://results/run", True),
+        ("s3://media/x.wav", "gs://results/run", False),
+        ("sftp://other/x.wav", "sftp://lab/run", False),
+        ("sftp://lab/x.wav", "sftp://lab/run", True),
+        ("s3::https://other/x.wav", "s3://results/run", False),
+        ("/etc/x.wav", "s3://results/run", False),
+    ],
+)
+def test_storage_is_the_same_where_its_account_is(address, run, same):
+    assert beside(address, run) is same

@@ -6,7 +6,6 @@ import functools
 import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import anyio
 from anyio.to_thread import run_sync
@@ -21,8 +20,9 @@ from emodask.page.results.runs import Run, Runs
 
 Result = TypeVar("Result")
 
-_THREADS = {"reading": 4, "media": 4, "drawing": 1}
-"""How many work at a time; one draws, since matplotlib's settings are one for all."""
+_THREADS = {"reading": 4, "listing": 16, "media": 4, "drawing": 1, "comparing": 1}
+"""How many work at a time. One draws, since matplotlib's settings are one for all; one compares,
+for what that takes of memory; who waits for a listing of sources holds up nobody's media."""
 _log = logging.getLogger(__name__)
 
 
@@ -53,6 +53,10 @@ class Answers:
         if kind not in self._limits:  # it belongs to the event loop that runs now
             self._limits[kind] = anyio.CapacityLimiter(_THREADS[kind])
         return await run_sync(work, *arguments, limiter=self._limits[kind])
+
+    async def listed(self, work: Callable[[], Result]) -> Result:
+        """Something that may have to wait for a listing of sources."""
+        return await self.in_thread(work, kind="listing")
 
     async def fetched(self, work: Callable[[], Result]) -> Result:
         """Something that may have to wait for media: others need not wait for it."""
@@ -117,8 +121,3 @@ class Answers:
         if row is None:
             raise Absent("There is no such clip in this run.")
         return run, rows, row
-
-
-def root_of(request: Request) -> str:
-    """What stands before all addresses, where a proxy puts the server below a path."""
-    return quote(request.scope.get("root_path", "").rstrip("/"))

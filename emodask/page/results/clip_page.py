@@ -107,14 +107,15 @@ def clip_facts(rows: StoredRows, row: int) -> ClipFacts:
         return str(rows.column(name, [row])[0]) if name in rows.group else ""
 
     def code(name: str) -> str:
-        return "" if said(name) == "0" else said(name)
+        value = said(name)
+        return "" if value == "0" else value
 
     error = said("error")
-    channel = code("channel")
+    channel, intensity = code("channel"), code("intensity")
     facts = [
         ("Corpus", said("corpus")),
         ("Channel", CHANNEL_NAMES.get(int(channel or 0), channel)),
-        ("Intensity", {"1": "normal", "2": "strong"}.get(code("intensity"), code("intensity"))),
+        ("Intensity", {"1": "normal", "2": "strong"}.get(intensity, intensity)),
         ("Statement", code("statement")),
         ("Repetition", code("repetition")),
     ]

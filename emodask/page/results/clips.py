@@ -15,8 +15,9 @@ import pandas as pd
 import zarr
 
 from emodask.errors import EmodaskError, StoreError
+from emodask.page.results.folders import RECORD, STORE
 from emodask.page.results.reading import Remembered, Stamp, entries, stamp_of
-from emodask.page.results.runs import RECORD, STORE, Run
+from emodask.page.results.runs import Run
 from emodask.scrubbing import clean_cause
 from emodask.sources.folder import Folder
 from emodask.sources.location import reason

@@ -9,11 +9,12 @@ from emodask.errors import EmodaskError
 from emodask.evaluation.compare import COMMON_HINT, Comparison, compare
 from emodask.evaluation.outcome import HONEST
 from emodask.evaluation.run_files import PREDICTIONS
-from emodask.page.results.runs import Run, address_of
+from emodask.page.results.folders import address_of
+from emodask.page.results.runs import Run
 from emodask.scrubbing import without_folders
 
-MOST_BYTES = 256 << 20
-"""Of a run's predictions: comparing reads all of them."""
+MOST_BYTES = 16 << 20
+"""Of a run's predictions: comparing takes some twenty times as much memory."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillAtWork
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -14,8 +14,9 @@ from typing import Protocol
 
 from emodask.errors import EmodaskError, SourceError
 from emodask.page.results.clips import StoredRows
-from emodask.page.results.runs import RECORD, Run
-from emodask.pictures.reading import recorded_sources
+from emodask.page.results.folders import RECORD
+from emodask.page.results.runs import Run
+from emodask.pictures.reading import sources_beside
 from emodask.scrubbing import without_folders
 from emodask.sources.addresses import is_url
 from emodask.sources.archive import MAX_MEMBER_SIZE, Member
@@ -38,9 +39,14 @@ MOST_MEMBER = 64 << 20
 """Bytes of a member of a zip, which is held in memory while it is sent."""
 _MOST_KEPT = 128 << 20
 _LISTED_SECONDS = 600.0
-"""For so long a listing of sources is believed, and one that failed for a tenth of it."""
+"""For so long after its end a listing of sources is believed; one that failed, a tenth of it."""
 _LISTINGS = 8
 _STILL_LISTED = "the sources are still being listed; load this page again in a while"
+
+_SAME = {"s3a": "s3", "gcs": "gs", "az": "abfs", "abfss": "abfs"}
+"""Other names of a protocol."""
+_ONE_FOR_ALL = {"s3", "gs", "memory"}
+"""Protocols whose addresses name no servers: that is among the options."""
 
 Known = Mapping[str, tuple[MediaFile, ...]]
 """Media by clip."""
@@ -91,6 +97,26 @@ def content_type(media: MediaFile) -> str | None:
     return TYPES.get(PurePosixPath(name).suffix.lower())
 
 
+class _Listed:
+    """A listing of sources that is under way, or ended a while ago."""
+
+    def __init__(self, future: Future[Known]) -> None:
+        self.future = future
+        self._ended: float | None = None
+        future.add_done_callback(self._end)
+
+    def _end(self, future: Future[Known]) -> None:
+        self._ended = time.monotonic()
+
+    @property
+    def old(self) -> bool:
+        """Whether it is not believed any more."""
+        if self._ended is None:
+            return False
+        failed = self.future.cancelled() or self.future.exception() is not None
+        return time.monotonic() - self._ended > _LISTED_SECONDS / (10 if failed else 1)
+
+
 class MediaFinder:
     """Which media the clips of runs have, and their bytes.
 
@@ -107,7 +133,7 @@ class MediaFinder:
         self._options = options
         self._pool = ThreadPoolExecutor(2, "emodask-listing")
         self._lock = threading.Lock()
-        self._listed: OrderedDict[object, tuple[float, Future[Known]]] = OrderedDict()
+        self._listed: OrderedDict[object, _Listed] = OrderedDict()
         self._held: OrderedDict[object, Future[Held]] = OrderedDict()
 
     def close(self) -> None:
@@ -135,7 +161,7 @@ class MediaFinder:
         """
         try:
             known = self._listing(run, rows).result(seconds)
-        except StillAtWork:
+        except (StillAtWork, CancelledError):  # it goes on, or had to make way for others
             raise SourceError(_STILL_LISTED) from None
         found = known.get(clip, ())
         if not found:
@@ -191,29 +217,24 @@ class MediaFinder:
 
     def _listing(self, run: Run, rows: StoredRows) -> Future[Known]:
         name = self._sources or (run.url, run.stamps.get(RECORD))
-        now = time.monotonic()
         with self._lock:
-            since, future = self._listed.get(name, (0.0, None))
-            if future is not None and future.done():
-                fails = future.exception() is not None
-                if now - since > _LISTED_SECONDS / (10 if fails else 1):
-                    future = None
-            if future is None:
-                future = self._pool.submit(self._list, run, rows)
-                self._listed[name] = now, future
+            listed = self._listed.get(name)
+            if listed is None or listed.old:
+                listed = self._listed[name] = _Listed(self._pool.submit(self._list, run, rows))
+            self._listed.move_to_end(name)
             while len(self._listed) > _LISTINGS:
-                self._listed.popitem(last=False)[1][1].cancel()
-        return future
+                self._listed.popitem(last=False)[1].future.cancel()
+        return listed.future
 
     def _list(self, run: Run, rows: StoredRows) -> Known:
         sources = self._sources or _sources_of(run, rows)
         trusted = bool(self._sources) or not run.remote
         found: dict[str, tuple[MediaFile, ...]] = {}
-        for clip in scan(sources, self._options).clips:
+        for clip in scan(sources, self._options, manifests=trusted).clips:
             media = tuple(
                 one
                 for one in clip.media
-                if content_type(one) and (trusted or _beside(_address(one), run))
+                if content_type(one) and (trusted or beside(_address(one), run.url))
             )
             if media:
                 found[clip.clip_id] = media
@@ -226,10 +247,12 @@ def _sources_of(run: Run, rows: StoredRows) -> list[str]:
     The record of a run in a bucket is what somebody wrote there: it leads nowhere but to the same
     storage, never to files of this machine or to other servers.
     """
-    found = recorded_sources(run.store, attributes(rows.group)["digest"])
+    job = run.record.job if run.record else None
+    mine = job is not None and job.extraction_digest == attributes(rows.group)["digest"]
+    found = sources_beside(run.url, run.record.sources if run.record and mine else [])
     if not run.remote:
         return found
-    allowed = [source for source in found if _beside(source, run)]
+    allowed = [source for source in found if beside(source, run.url)]
     if not allowed:
         raise SourceError(
             "run.json names sources that do not lie in the storage of the run; start the server "
@@ -238,13 +261,31 @@ def _sources_of(run: Run, rows: StoredRows) -> list[str]:
     return allowed
 
 
-def _beside(address: str, run: Run) -> bool:
-    """Whether an address is on the same storage as a run."""
-    return is_url(address) and "::" not in address and _protocol(address) == _protocol(run.url)
+def beside(address: str, run: str) -> bool:
+    """Whether an address is on the same storage as that of a run.
+
+    Examples
+    --------
+    >>> beside("s3://media/*.zip", "s3://results/run"), beside("s3://a/b", "gs://a/run")
+    (True, False)
+    >>> beside("az://media/x.wav", "abfs://results/run")
+    True
+    >>> beside("az://media@elsewhere.dfs.core.windows.net/x.wav", "abfs://results/run")
+    False
+    """
+    if not is_url(address) or "::" in address:
+        return False
+    (protocol, host), (own, own_host) = _storage(address), _storage(run)
+    if protocol != own:
+        return False
+    if protocol == "abfs":  # an account of its own may stand behind the container
+        return host == own_host or not {"@", "."} & set(host)
+    return protocol in _ONE_FOR_ALL or host == own_host
 
 
-def _protocol(address: str) -> str:
-    return address.partition("://")[0]
+def _storage(address: str) -> tuple[str, str]:
+    protocol, _, rest = address.partition("://")
+    return _SAME.get(protocol, protocol), rest.partition("/")[0]
 
 
 def _address(media: MediaFile) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-from starlette.requests import Request
+import anyio
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from emodask.page.results.media import Playable
 
@@ -16,6 +18,8 @@ PIECE = 512 << 10
 """Bytes read and sent at a time."""
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 _DIGITS = 18
+_SEND_SECONDS = 60.0
+"""Who takes no piece for so long is sent no more; players that paused ask for the rest again."""
 
 Read = Callable[[Callable[[], bytes]], Awaitable[bytes]]
 """Runs blocking work elsewhere than on the event loop."""
@@ -113,8 +117,13 @@ class RangedResponse(StreamingResponse):
         super().__init__(self._pieces(start, end), status, about)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_soon(message: Message) -> None:
+            with anyio.fail_after(_SEND_SECONDS):
+                await send(message)
+
         try:
-            await super().__call__(scope, receive, send)
+            with contextlib.suppress(ClientDisconnect, TimeoutError):
+                await super().__call__(scope, receive, send_soon)
         finally:
             self._done()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emodask.errors import EmodaskError
@@ -45,6 +43,7 @@ class JobNamed(BaseModel):
     """The job of a run."""
 
     name: str = ""
+    extraction_digest: str = ""
 
 
 class Record(BaseModel):
@@ -52,7 +51,6 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    command: str = ""
     state: str = ""
     error: str | None = None
     started: str | None = None
@@ -63,7 +61,6 @@ class Record(BaseModel):
     seconds: dict[str, float] = Field(default_factory=dict)
     sources: list[str] = Field(default_factory=list)
     versions: dict[str, str] = Field(default_factory=dict)
-    platform: dict[str, Any] = Field(default_factory=dict)
 
 
 def parse_record(data: bytes, where: str) -> Record:

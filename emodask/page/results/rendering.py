@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from typing import Any
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -58,11 +57,9 @@ def rendered(
     values
         What the template needs besides.
     """
-    root = quote(request.scope.get("root_path", "").rstrip("/"))
     text = page_template(name, _PACKAGE).render(
-        root=root,
         judging=judging,
-        crumbs=[("Results", f"{root}/runs/" if crumbs else ""), *crumbs],
+        crumbs=[("Results", "/runs/" if crumbs else ""), *crumbs],
         moment=moment,
         **values,
     )
@@ -81,8 +78,8 @@ def moment(text: str | None) -> str:
         return "–"
     try:
         found = datetime.datetime.fromisoformat(text)
-    except ValueError:
+        if found.tzinfo is None:
+            return f"{found:%Y-%m-%d %H:%M}"
+        return f"{found.astimezone(datetime.UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError):  # before the year 1, seen from here
         return text[:40]
-    if found.tzinfo is None:
-        return f"{found:%Y-%m-%d %H:%M}"
-    return f"{found.astimezone(datetime.UTC):%Y-%m-%d %H:%M} UTC"

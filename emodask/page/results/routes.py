@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from emodask.errors import EmodaskError
 from emodask.evaluation.run_files import METRICS, PREDICTIONS
-from emodask.page.results.answers import Absent, Answers, root_of
+from emodask.page.results.answers import Absent, Answers
 from emodask.page.results.clip_page import by_protocol, clip_facts, pictures_of
 from emodask.page.results.comparing import (
     Choice,
@@ -82,7 +82,7 @@ class ResultsPages:
         self._media.close()
 
     async def _redirect(self, request: Request) -> Response:
-        return RedirectResponse(f"{root_of(request)}/runs/", 308)
+        return RedirectResponse("/runs/", 308)
 
     async def _nothing(self, request: Request) -> Response:
         raise Absent("There is no such page.")
@@ -117,7 +117,7 @@ class ResultsPages:
         self, request: Request, run: Run, name: str, label: str, *more: tuple[str, str], **view: Any
     ) -> Response:
         """A page of a run, below the page of that name."""
-        here = f"{root_of(request)}/runs/{run.slug}/"
+        here = f"/runs/{run.slug}/"
         crumbs = [(run.name, here if label else ""), *more]
         if label:
             crumbs.append((label, ""))
@@ -145,11 +145,11 @@ class ResultsPages:
             bool(asked.get("common")),
         )
 
-        def work() -> tuple[list[Run], Compared]:
-            evaluated = [run for run in self._runs.listing().runs if models_of(run)]
-            return evaluated, compared(choice, evaluated) if choice.made else Compared()
-
-        runs, outcome = await self._answers.in_thread(work)
+        listing = await self._answers.in_thread(self._runs.listing)
+        runs = [run for run in listing.runs if models_of(run)]
+        outcome = Compared()
+        if choice.made:
+            outcome = await self._answers.in_thread(compared, choice, runs, kind="comparing")
         by_slug = {run.slug: run for run in runs}
         again = urlencode({"a": choice.a, "b": choice.b, "protocol": choice.protocol, "common": 1})
         return rendered(
@@ -163,7 +163,7 @@ class ResultsPages:
             outcome=outcome,
             run_a=by_slug.get(choice.a.partition("/")[0]),
             run_b=by_slug.get(choice.b.partition("/")[0]),
-            common_address=f"{root_of(request)}/runs/compare?{again}",
+            common_address=f"/runs/compare?{again}",
         )
 
     async def _clips(self, request: Request) -> Response:
@@ -181,7 +181,7 @@ class ResultsPages:
             run,
             "clips.html.jinja",
             "Clips",
-            page_address=_pages(f"{root_of(request)}/runs/{run.slug}/clips", filters.asked),
+            page_address=_pages(f"/runs/{run.slug}/clips", filters.asked),
             **view,
         )
 
@@ -196,29 +196,21 @@ class ResultsPages:
             run,
             "failures.html.jinja",
             "Failures",
-            page_address=_pages(f"{root_of(request)}/runs/{run.slug}/failures", {}),
+            page_address=_pages(f"/runs/{run.slug}/failures", {}),
             **view,
         )
 
     async def _clip(self, request: Request) -> Response:
         run, rows, row = await self._answers.in_thread(self._answers.found_clip, request)
-        root = f"{root_of(request)}/runs/{run.slug}"
+        root = f"/runs/{run.slug}"
 
         def work() -> dict[str, Any]:
             facts = clip_facts(rows, row)
-            name = quote(facts.clip, safe="")
             verdicts, verdict_trouble = [], ""
             try:
                 verdicts = self._predictions.of(run, rows).of_row(row)
             except EmodaskError as error:
                 verdict_trouble = f"{why_not(error)}."
-            media, media_trouble = [], ""
-            try:
-                for one in self._media.of_clip(run, rows, facts.clip):
-                    address = f"{root}/media/{one.kind}/{name}"
-                    media.append(_player(one, address))
-            except EmodaskError as error:
-                media_trouble = why_not(error).rstrip(".")
             independent = {
                 found.protocol: found.speaker_independent
                 for found in (run.summary.rows if run.summary else ())
@@ -226,13 +218,20 @@ class ResultsPages:
             return {
                 "facts": facts,
                 "protocols": by_protocol(verdicts, list(independent)),
-                "leaky": {one.protocol: not independent.get(one.protocol) for one in verdicts},
+                "independent": independent,
                 "verdict_trouble": verdict_trouble,
-                "media": media,
-                "media_trouble": media_trouble,
             }
 
-        view = await self._answers.fetched(work)
+        def media() -> dict[str, Any]:
+            name = quote(str(rows.names[row]), safe="")
+            try:
+                found = self._media.of_clip(run, rows, str(rows.names[row]))
+            except EmodaskError as error:
+                return {"media": [], "media_trouble": why_not(error).rstrip(".")}
+            players = [_player(one, f"{root}/media/{one.kind}/{name}") for one in found]
+            return {"media": players, "media_trouble": ""}
+
+        view = await self._answers.in_thread(work) | await self._answers.listed(media)
         seen = await self._answers.in_thread(pictures_of, run, rows, row, kind="drawing")
         return self._page_of(
             request,

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import math
-import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
-from emodask.errors import EmodaskError
+from emodask.errors import EmodaskError, UsageError
 from emodask.evaluation.results import Row, headline_row, job_name, rows
-from emodask.evaluation.run_files import METRICS, PREDICTIONS, REPORT, RunFiles, open_run
-from emodask.evaluation.run_places import distinct_names, run_addresses
-from emodask.page.results.reading import (
-    Remembered,
-    Stamp,
-    entries,
-    read_bounded,
-    stamp_of,
+from emodask.evaluation.run_files import METRICS, PREDICTIONS, REPORT, parse_metrics
+from emodask.evaluation.run_places import distinct_names
+from emodask.page.results.folders import (
+    RECORD,
+    STORE,
+    address_of,
+    folders_at,
+    refuse_web,
+    report_of,
+    slug_of,
 )
+from emodask.page.results.reading import Remembered, Stamp, entries, read_bounded, stamp_of
 from emodask.page.results.record import STATES, Counts, Record, parse_record
-from emodask.run_record import NAME as RECORD
 from emodask.scrubbing import without_folders
 from emodask.sources.addresses import is_url, redact
 from emodask.sources.folder import Folder
 from emodask.sources.location import StorageOptions, reason
 from emodask.store import StoreAddress
 
-PAGE, STORE = "index.html", "store.zarr"
+PAGE = "index.html"
 MOST_RECORD, MOST_METRICS = 4 << 20, 64 << 20
 _AT_ONCE = 8
 """Runs looked at at a time."""
 _REMEMBERED = 2000
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,14 @@ class Summary:
         What a leaky protocol claims of the same model.
     counts : Counts or None
         Clips by what had become of them.
-    trouble : str
-        Why there is none of this.
     """
 
-    job: str = ""
-    created: str = ""
-    rows: tuple[Row, ...] = ()
-    best: Row | None = None
-    leaky: Row | None = None
-    counts: Counts | None = None
-    trouble: str = ""
+    job: str
+    created: str
+    rows: tuple[Row, ...]
+    best: Row | None
+    leaky: Row | None
+    counts: Counts | None
 
     @property
     def systems(self) -> list[tuple[str, str]]:
@@ -148,17 +145,14 @@ class Run:
         told = self.record.clips if self.record else None
         return told or (self.summary.counts if self.summary else None)
 
-    def evaluation(self) -> RunFiles:
+    def metrics(self) -> dict[str, Any]:
         """Its ``metrics.json``, read.
 
         Raises
         ------
         EmodaskError
         """
-        stamp = self.stamps.get(METRICS)
-        if stamp is not None and stamp.size > MOST_METRICS:
-            raise EmodaskError(f"{METRICS}: {stamp.size / 1e6:.0f} MB, too much for a page")
-        return open_run(address_of(self.report), self.options)
+        return parse_metrics(read_bounded(self.report, METRICS, MOST_METRICS), self.report)
 
 
 @dataclass(frozen=True)
@@ -191,6 +185,11 @@ class Runs:
         For fsspec.
     sources : sequence of str
         Where clips' media lie; by default where each ``run.json`` says.
+
+    Raises
+    ------
+    UsageError
+        If a place is on a web server, which tells neither what is new nor what has changed.
     """
 
     def __init__(
@@ -199,34 +198,41 @@ class Runs:
         storage_options: StorageOptions | None = None,
         sources: Sequence[str] = (),
     ) -> None:
+        for place in places:
+            refuse_web(place)
         self.places = tuple(places)
         self.sources = tuple(sources)
         self.options = storage_options
         self._known: dict[str, Run] = {}
+        self._at: dict[str, set[str]] = {}
         self._lock = threading.Lock()
         self._records: Remembered[Record | str] = Remembered(_REMEMBERED)
-        self._summaries: Remembered[Summary] = Remembered(_REMEMBERED)
+        self._summaries: Remembered[Summary | str] = Remembered(_REMEMBERED)
 
     def listing(self) -> Listing:
         """Look at all places. It never raises: what cannot be read is among the troubles."""
         found: dict[str, Folder] = {}
+        at: dict[str, set[str]] = {}
         troubles = []
         for place in self.places:
             try:
-                top = Folder.at(place, self.options)
-                top.fs.invalidate_cache()
-                is_run = functools.partial(_is_run, top=top.path)
-                for address in run_addresses(place, self.options, is_run):
-                    folder = _own_folder(Folder.at(address, self.options))
-                    found.setdefault(address_of(folder), folder)
-            except EmodaskError as error:
-                troubles.append(without_folders(str(error)))
+                here = {address_of(folder): folder for folder in folders_at(place, self.options)}
+                at[place] = {slug_of(folder) for folder in here.values()}
+                found = here | found
+            except Exception as error:  # each protocol has errors of its own
+                troubles.append(_in_words(redact(place), error))
+                # Where a place cannot be read for once, its runs are still asked for by name.
+                gone = isinstance(error, UsageError)
+                at[place] = set() if gone else self._at.get(place, set())
         folders = list(found.values())
-        names = distinct_names([folder.path for folder in folders])
+        # Those of their reports, whose names are those of the runs.
+        names = distinct_names([f"{folder.path}/{REPORT}" for folder in folders])
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             runs = list(pool.map(self._look, folders, names))
         with self._lock:
-            self._known = {run.slug: run for run in runs}
+            kept = set().union(*at.values())
+            former = {slug: run for slug, run in self._known.items() if slug in kept}
+            self._known, self._at = former | {run.slug: run for run in runs}, at
         newest = sorted(runs, key=lambda run: (run.when, run.name), reverse=True)
         return Listing(tuple(newest), tuple(troubles))
 
@@ -244,38 +250,36 @@ class Runs:
     def _look(self, folder: Folder, name: str) -> Run:
         run = Run(slug_of(folder), name, folder, folder, self.options, {}, False)
         try:
-            there = entries(folder)
-            report, files = folder, there
-            if METRICS not in there and REPORT in there:
-                report = Folder(folder.fs, f"{folder.path}/{REPORT}", f"{folder.address}/{REPORT}")
-                files = entries(report)
+            return self._read(self._listed(run))
         except Exception as error:  # each protocol has errors of its own
-            why = f"{folder.address}: cannot be read: {reason(error)}"
-            return replace(run, troubles=(without_folders(why),))
+            return replace(run, troubles=(_in_words(folder.address, error),))
+
+    def _listed(self, run: Run) -> Run:
+        """A run with what lies in its folder."""
+        there = entries(run.folder)
+        report, files = run.folder, there
+        if REPORT in there:
+            below = report_of(run.folder)
+            inside = entries(below)
+            if METRICS in inside or METRICS not in there:
+                report, files = below, inside
         stamps = {n: stamp_of(files[n]) for n in (METRICS, PREDICTIONS, PAGE) if n in files}
         if RECORD in there:
             stamps[RECORD] = stamp_of(there[RECORD])
-        run = replace(run, report=report, stamps=stamps, has_store=STORE in there)
-        return self._read(run)
+        return replace(run, report=report, stamps=stamps, has_store=STORE in there)
 
     def _read(self, run: Run) -> Run:
-        troubles = []
-        record, summary = None, None
-        if RECORD in run.stamps:
-            found = self._records.get(run.url, run.stamps[RECORD], lambda: _record(run.folder))
-            if isinstance(found, Record):
-                record = found
-            else:
-                troubles.append(found)
-        if METRICS in run.stamps:
-            summary = self._summaries.get(run.url, run.stamps[METRICS], lambda: _summary(run))
-            if summary.trouble:
-                troubles.append(summary.trouble)
-                summary = None
-        return replace(run, record=record, summary=summary, troubles=tuple(troubles))
+        record = _told(self._records, run, RECORD, _record)
+        summary = _told(self._summaries, run, METRICS, _summary)
+        return replace(
+            run,
+            record=record if isinstance(record, Record) else None,
+            summary=summary if isinstance(summary, Summary) else None,
+            troubles=tuple(one for one in (record, summary) if isinstance(one, str)),
+        )
 
 
-DAMAGES = (KeyError, IndexError, TypeError, ValueError, AttributeError)
+DAMAGES = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
 """What comes of files that are not what they should be."""
 
 
@@ -295,68 +299,49 @@ def _checked(row: Row) -> Row:
     return row
 
 
-def address_of(folder: Folder) -> str:
-    """A folder as fsspec opens it: a plain path on this machine's disks, else a URL."""
-    full = str(folder.fs.unstrip_protocol(folder.path))
-    return full.removeprefix("file://") if full.startswith("file://") else full
+def _in_words(where: str, error: Exception) -> str:
+    known = isinstance(error, EmodaskError)
+    return without_folders(str(error) if known else f"{where}: cannot be read: {reason(error)}")
 
 
-def slug_of(folder: Folder) -> str:
-    """What a run is called in addresses of pages: its name, and what is its address's alone."""
-    address = redact(address_of(folder))
-    name = PurePosixPath(folder.path).name.lower()
-    stem = re.sub(r"[^a-z0-9]+", "-", name).strip("-")[:40] or "run"
-    return f"{stem}-{hashlib.blake2b(address.encode(), digest_size=4).hexdigest()}"
-
-
-def _is_run(folder: Folder, top: str) -> bool:
-    """Whether a folder is a run; one that cannot be looked into is, for its reason to be listed."""
+def _told(
+    kept: Remembered[Value | str], run: Run, name: str, make: Callable[[Run], Value | str]
+) -> Value | str | None:
+    """What a file of a run says, or what is wrong with it; None where there is no such file."""
+    if name not in run.stamps:
+        return None
     try:
-        there = entries(folder)
-    except Exception:
-        if folder.path == top:
-            raise
-        return True
-    if not {METRICS, RECORD, STORE}.isdisjoint(there):
-        return True
-    below = Folder(folder.fs, f"{folder.path}/{REPORT}", folder.address)
-    return REPORT in there and METRICS in entries(below)
+        return kept.get(run.url, run.stamps[name], lambda: make(run))
+    except EmodaskError as error:  # it is not remembered: the next visit may read the file
+        return without_folders(str(error))
 
 
-def _own_folder(folder: Folder) -> Folder:
-    """The folder of the run whose report a place is."""
-    if PurePosixPath(folder.path).name != REPORT:
-        return folder
-    return Folder(
-        folder.fs, folder.path.rpartition("/")[0], folder.address.removesuffix(f"/{REPORT}")
-    )
-
-
-def _record(folder: Folder) -> Record | str:
+def _record(run: Run) -> Record | str:
+    data = read_bounded(run.folder, RECORD, MOST_RECORD)
     try:
-        data = read_bounded(folder, RECORD, MOST_RECORD)
-        return parse_record(data, f"{folder.address}/{RECORD}")
+        return parse_record(data, f"{run.folder.address}/{RECORD}")
     except EmodaskError as error:
         return without_folders(str(error))
 
 
-def _summary(run: Run) -> Summary:
+def _summary(run: Run) -> Summary | str:
+    content = read_bounded(run.report, METRICS, MOST_METRICS)
     try:
-        metrics: dict[str, Any] = run.evaluation().metrics
+        metrics = parse_metrics(content, run.report)
         data = metrics.get("data") or {}
         best = headline_row(metrics)
         every = [_checked(row) for row in rows(metrics)]
         leaky = [row for row in every if not row.speaker_independent and row.uar is not None]
-        same = [row for row in leaky if best and row.model == best.model]
+        same = (row for row in leaky if best and row.model == best.model)
         return Summary(
             job_name(metrics),
             str(metrics.get("created", "")),
             tuple(every),
             best,
-            next(iter(same or leaky), None),
+            next(same, None),
             Counts.model_validate(data) if "done" in data else None,
         )
     except EmodaskError as error:
-        return Summary(trouble=without_folders(str(error)))
+        return without_folders(str(error))
     except (*DAMAGES, RecursionError) as error:
-        return Summary(trouble=f"{METRICS}: damaged: {type(error).__name__} {error}")
+        return f"{METRICS}: damaged: {type(error).__name__} {reason(error)}"

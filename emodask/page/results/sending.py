@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from emodask.evaluation.run_files import METRICS, PREDICTIONS
 from emodask.page.results.answers import Absent, Answers
+from emodask.page.results.folders import address_of
 from emodask.page.results.media import Held, Lying, MediaFinder, Playable, content_type
 from emodask.page.results.ranges import RangedResponse
 from emodask.page.results.reading import read_bounded
 from emodask.page.results.rendering import FILE_HEADERS, REPORT_HEADERS
-from emodask.page.results.runs import MOST_METRICS, PAGE, Run, address_of
+from emodask.page.results.runs import MOST_METRICS, PAGE, Run
+from emodask.sources.catalogue import MediaFile
 from emodask.sources.location import Location
 
 _STREAMS = 12
 """Recordings sent at a time: each may be held in memory."""
 _MOST_PAGE = 64 << 20
+_RELATIVE = re.compile(rb'''\bhref="(?![A-Za-z][A-Za-z0-9+.-]*:|[#/"])[^"]*"''')
+"""A link of a report to a file on its own disk: here clips play on pages of their own."""
 
 
 class Sending:
@@ -40,7 +46,8 @@ class Sending:
             run = self._answers.find(request)
             if PAGE not in run.stamps:
                 raise Absent("There is no report of this run yet.")
-            return read_bounded(run.report, PAGE, _MOST_PAGE)
+            page = read_bounded(run.report, PAGE, _MOST_PAGE)
+            return _RELATIVE.sub(b'href="clips"', page)
 
         page = await self._answers.in_thread(work)
         return Response(page, headers=REPORT_HEADERS)
@@ -85,16 +92,17 @@ class Sending:
         def done() -> None:
             self._streams -= 1
 
-        def work() -> tuple[Playable, str]:
+        def wanted() -> MediaFile:
             run, rows, row = self._answers.found_clip(request)
             for one in self._media.of_clip(run, rows, str(rows.names[row])):
                 if one.kind == request.path_params["kind"]:
-                    return self._media.playable(one), str(content_type(one))
+                    return one
             raise Absent("There is no such recording of this clip.")
 
         try:
-            found, kind = await self._answers.fetched(work)
-            headers = {**FILE_HEADERS, "Content-Type": kind}
+            one = await self._answers.listed(wanted)
+            found = await self._answers.fetched(lambda: self._media.playable(one))
+            headers = {**FILE_HEADERS, "Content-Type": str(content_type(one))}
             answer = RangedResponse(found, request, headers, self._answers.fetched, done)
             handed_over = True
             return answer

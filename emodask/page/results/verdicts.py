@@ -61,12 +61,12 @@ class Said:
     ----------
     true, predicted : int8 arrays, shape (n,)
         Emotion codes.
-    chances : float16 array, shape (n, k)
+    chances : float32 array, shape (n, k)
     """
 
     true: npt.NDArray[np.int8]
     predicted: npt.NDArray[np.int8]
-    chances: npt.NDArray[np.float16]
+    chances: npt.NDArray[np.float32]
 
     @property
     def mistaken(self) -> npt.NDArray[np.bool_]:
@@ -160,7 +160,7 @@ def _read(run: Run, rows: StoredRows) -> Verdicts:
             some, where = lines.iloc[at], place[at]
             for codes, name in ((said.true, "true"), (said.predicted, "predicted")):
                 codes[where] = [CODES[value] for value in some[name]]
-            said.chances[where] = some[list(emotions)].to_numpy(np.float16)
+            said.chances[where] = some[list(emotions)].to_numpy(np.float32)
     return Verdicts(emotions, by_system)
 
 
@@ -179,7 +179,7 @@ def _lines(run: Run) -> Iterator[Any]:
 
 
 def _nothing_said(n_rows: int, n_emotions: int, n_systems: int) -> Said:
-    if (n_systems + 1) * n_rows * (2 + 2 * n_emotions) > _MOST_KEPT:
+    if (n_systems + 1) * n_rows * (2 + 4 * n_emotions) > _MOST_KEPT:
         raise EvaluationError(
             f"{PREDICTIONS}: {n_systems + 1} models and protocols of {n_rows} clips are more than "
             "this page holds; download it"
@@ -187,5 +187,5 @@ def _nothing_said(n_rows: int, n_emotions: int, n_systems: int) -> Said:
     return Said(
         np.zeros(n_rows, np.int8),
         np.zeros(n_rows, np.int8),
-        np.zeros((n_rows, n_emotions), np.float16),
+        np.zeros((n_rows, n_emotions), np.float32),
     )

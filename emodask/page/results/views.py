@@ -20,6 +20,7 @@ from emodask.page.results.clips import Sheet, StoredRows, Wanted, sheet_of
 from emodask.page.results.runs import DAMAGES, Run
 from emodask.page.results.verdicts import Predictions, System
 from emodask.scrubbing import without_folders
+from emodask.sources.location import reason
 from emodask.store import Status
 
 PAGE_ROWS = 50
@@ -48,7 +49,7 @@ def evaluation_view(run: Run) -> dict[str, Any]:
     if run.summary is None:
         return nothing
     try:
-        metrics = run.evaluation().metrics
+        metrics = run.metrics()
         job = metrics.get("job") or {}
         return nothing | {
             "headline": headline(metrics),
@@ -64,7 +65,7 @@ def evaluation_view(run: Run) -> dict[str, Any]:
     except EmodaskError as error:
         trouble = without_folders(str(error))
     except DAMAGES as error:
-        trouble = f"metrics.json: damaged: {type(error).__name__} {error}"
+        trouble = f"metrics.json: damaged: {type(error).__name__} {reason(error)}"
     return {**nothing, "troubles": (*run.troubles, trouble)}
 
 
