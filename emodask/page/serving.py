@@ -13,9 +13,6 @@ from emodask.sources.location import StorageOptions
 
 _MISSING = "a page needs packages that are not installed ({}): pip install 'emodask[page]'"
 
-_CLOSING = 5
-"""Seconds that open connections have when the server ends."""
-
 
 def serve_page(
     bundles: Sequence[str],
@@ -59,9 +56,8 @@ def serve_page(
     if not bundles and not runs:
         raise UsageError("nothing to serve: pass bundles to judge by, or results with --runs DIR")
     with page_packages():
-        import uvicorn
-
         from emodask.page.judges.judge import Judge
+        from emodask.page.running import PageServer
         from emodask.page.server import make_app
     listening = take_address(settings.host, settings.port)
     results = None
@@ -97,20 +93,12 @@ def serve_page(
                 "set EMODASK_PASSWORD"
             )
 
-        class Server(uvicorn.Server):
-            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-                await super().startup(sockets)
-                if self.started:
-                    on_serving(address)
-
-        config = uvicorn.Config(
+        server = PageServer(
             make_app(judge, settings, results),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_CLOSING,
+            on_serving=lambda: on_serving(address),
+            on_ending=judge.close if judge is not None else lambda: None,
         )
-        Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
     finally:
         if judge is not None:
             judge.close()

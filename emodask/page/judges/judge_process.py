@@ -34,6 +34,7 @@ class JudgeProcess:
     def __init__(self, setup: dict[str, Any]) -> None:
         self._setup = setup
         self._process: subprocess.Popen[bytes] | None = None
+        self._ended = False
         self.cards: list[dict[str, Any]] = []
 
     @property
@@ -55,14 +56,16 @@ class JudgeProcess:
         if self.pid is not None:
             return
         self.close()
-        self._process = subprocess.Popen(
+        process = self._process = subprocess.Popen(
             [sys.executable, "-m", "emodask.page.judges.judge_side"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if os.environ.get("EMODASK_DEBUG") else subprocess.DEVNULL,
         )
+        if self._ended:  # meanwhile, by another thread
+            self.close()
         try:
-            answer, payload = self._exchange(self._setup, _START_TIMEOUT)
+            answer, payload = self._exchange(process, self._setup, _START_TIMEOUT)
         except (ProcessDied, ProcessLate) as died:
             raise ClusterError(
                 f"no judge process can be started here: it {died}; EMODASK_DEBUG=1 shows what it "
@@ -83,8 +86,11 @@ class JudgeProcess:
             If it answers with what is no judgement, or cannot be started.
         """
         self.start()
+        process = self._process
+        if process is None:
+            raise EmodaskError("the judge process was ended")
         header = {"file": file, "name": name, "max_seconds": max_seconds, "seconds": seconds}
-        answer, payload = self._exchange(header, seconds)
+        answer, payload = self._exchange(process, header, seconds)
         if "error" in answer:
             raise EmodaskError(str(answer["text"]))
         try:
@@ -101,11 +107,17 @@ class JudgeProcess:
             with contextlib.suppress(OSError, ValueError):
                 process.communicate()
 
-    def _exchange(self, header: dict[str, Any], limit: float) -> tuple[dict[str, Any], bytes]:
+    def end(self) -> None:
+        """End the process for good: whoever starts or asks it now is told that it died."""
+        self._ended = True
+        self.close()
+
+    def _exchange(
+        self, process: subprocess.Popen[bytes], header: dict[str, Any], limit: float
+    ) -> tuple[dict[str, Any], bytes]:
         """Send a message and wait for the answer, no longer than ``limit`` seconds."""
-        assert self._process is not None
         try:
-            return ask(self._process, header, b"", limit)
+            return ask(process, header, b"", limit)
         except (ProcessDied, ProcessLate):
             self.close()
             raise
