@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 import emodask
 from emodask.page.judges.judge import Judge
 from emodask.page.judges.judgement import Judgement, Problem, ProblemCode
-from emodask.page.judges.problems import NO_ROOM, too_large
+from emodask.page.judges.problems import BUSY, NO_ROOM, too_large
 from emodask.page.settings import PageSettings
 from emodask.page.uploads import (
     FIELD,
@@ -33,7 +33,7 @@ _RETRY_AFTER = "10"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _SPARE = 8
-"""Threads beyond those that judge and wait: they tell others at once that the queue is full."""
+"""Uploads beyond those that are judged and wait: they arrive meanwhile, and may find a place."""
 
 
 class ProblemAnswer(BaseModel):
@@ -157,6 +157,7 @@ def make_router(judge: Judge, settings: PageSettings, folder: UploadFolder) -> A
     """
     router = APIRouter(prefix="/api", tags=["emodask"])
     limiter: list[anyio.CapacityLimiter] = []
+    uploads = asyncio.Semaphore(judge.places + _SPARE)
 
     async def judged(request: Request) -> Judgement:
         if not limiter:  # it belongs to the event loop that runs now
@@ -164,6 +165,12 @@ def make_router(judge: Judge, settings: PageSettings, folder: UploadFolder) -> A
         declared = request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > settings.max_upload + (1 << 20):
             raise UploadTooLarge
+        if uploads.locked():  # each may take its whole size of the disk
+            return Judgement("", problem=BUSY)
+        async with uploads:
+            return await admitted(request)
+
+    async def admitted(request: Request) -> Judgement:
         with folder.file() as target:
             async with asyncio.timeout(settings.seconds):
                 kind = request.headers.get("content-type", "")

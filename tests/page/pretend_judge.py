@@ -44,6 +44,7 @@ class PretendJudge:
     """Says sad first, then happy; the third window is silent."""
 
     cards = (CARD,)
+    places = 9
 
     def __init__(self) -> None:
         self.names: list[str] = []

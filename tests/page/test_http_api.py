@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -207,6 +207,25 @@ def test_a_full_queue_is_a_503_that_says_when_to_ask_again(served, judge, record
     assert all(head["retry-after"] == "10" for _, head, _ in turned_away)
     assert all(b'"busy"' in said for _, _, said in turned_away)
     assert sorted(answer[0] for answer in answers)[:9] == [200] * 9
+
+
+def test_uploads_are_let_in_no_more_than_may_be_judged_wait_and_arrive(
+    served, judge, recorded, uploads
+):
+    head = (
+        b"POST /api/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
+        b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + form(b"half")[0][:60]
+    )
+    body, headers = form((recorded / "voice.wav").read_bytes(), "voice.wav")
+    with ExitStack() as slow:
+        for number in range(judge.places + 8):
+            address = ("127.0.0.1", served[0])
+            slow.enter_context(socket.create_connection(address)).sendall(head)
+            wait_until(lambda number=number: len(list(uploads.iterdir())) == number + 1)
+        status, said, answer = ask(served[0], "POST", "/api/predict", body, headers)
+        assert (status, said["retry-after"], b'"busy"' in answer) == (503, "10", True)
+    wait_until(lambda: not list(uploads.iterdir()))
+    assert ask(served[0], "POST", "/api/predict", body, headers)[0] == 200
 
 
 def test_a_full_disk_is_a_503_too(served, client, recorded, monkeypatch):
