@@ -97,12 +97,18 @@ def test_the_page_is_served_with_the_password_and_without_other_hosts(page_bundl
         page_bundles["voice"], "--port", 0, EMODASK_PASSWORD="hush", TMPDIR=str(tmp_path)
     ) as process:
         address, _ = address_of(process)
+        for judge in children_of(process):  # it reads what strangers send
+            assert b"hush" not in Path(f"/proc/{judge}/environ").read_bytes()
         with pytest.raises(urllib.error.HTTPError, match="401"):
             urllib.request.urlopen(address)
-        opener = urllib.request.build_opener(urllib.request.HTTPBasicAuthHandler())
         request = urllib.request.Request(address, headers=Client(address, "hush")._headers)
-        with opener.open(request) as page:
-            assert b"gradio" in page.read()
+        with urllib.request.urlopen(request) as page:
+            policy, text = page.headers["content-security-policy"], page.read().decode()
+    assert "gradio" in text
+    assert "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval';" in policy
+    assert "://" not in policy
+    loaded = re.findall(r"""(?:src|href|action)=["']?(?:https?:)?//([^/"'>\s]*)""", text)
+    assert [host for host in loaded if host not in address] == []
 
 
 def test_a_port_that_is_taken_is_said_in_one_line(page_bundles):
