@@ -285,6 +285,51 @@ def test_a_client_says_what_it_cannot_do(tmp_path):
         Client("http://127.0.0.1:9").health()
 
 
+@pytest.mark.parametrize(
+    "address", ["http://emodask:hush@127.0.0.1:9", "http://hush@127.0.0.1:9", "ftp://a:hush@b"]
+)
+def test_a_client_takes_no_password_within_an_address_and_does_not_show_it(address):
+    with pytest.raises(UsageError, match="pass password=") as refused:
+        Client(address)
+    assert "hush" not in str(refused.value)
+
+
+def test_a_client_sends_its_password_nowhere_else(served):
+    asked = []
+
+    async def elsewhere(scope, receive, send):
+        if scope["type"] == "lifespan":
+            return
+        asked.append(scope)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    with running(elsewhere) as other:
+
+        async def sending_on(scope, receive, send):
+            if scope["type"] == "lifespan":
+                return
+            there = f"http://me:secret@localhost:{other}/api/health".encode()
+            headers = [(b"location", there)]
+            await send({"type": "http.response.start", "status": 302, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+
+        with running(sending_on) as port:
+            told = rf"sends on to http://localhost:{other}/api/health; pass that address"
+            with pytest.raises(EmodaskError, match=told):
+                Client(f"http://127.0.0.1:{port}", "hush").health()
+    assert asked == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_client_asks_no_proxy_for_this_machine(served, host, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert Client(f"http://{host}:{served[0]}").health()["status"] == "ok"
+
+
 def test_the_folder_of_uploads_is_gone_when_it_is_closed():
     folder = UploadFolder()
     with folder.file() as file:
