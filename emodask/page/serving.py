@@ -6,6 +6,7 @@ import errno
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from emodask.errors import UsageError
 from emodask.page.settings import PageSettings
@@ -59,6 +60,9 @@ def serve_page(
         from emodask.page.judges.judge import Judge
         from emodask.page.running import PageServer
         from emodask.page.server import make_app
+
+        if bundles and find_spec("gradio") is None:  # imported once its folder is there
+            raise ModuleNotFoundError(name="gradio")
     listening = take_address(settings.host, settings.port)
     results = None
     if runs:

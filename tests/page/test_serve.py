@@ -132,14 +132,14 @@ def test_what_is_no_bundle_is_said_in_one_line(tmp_path):
     assert "Traceback" not in err
 
 
-def test_without_the_extra_it_says_what_to_install(tmp_path):
-    for name in ("uvicorn", "fastapi"):
-        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(name={name!r})")
+@pytest.mark.parametrize("name", ["uvicorn", "fastapi", "gradio"])
+def test_without_the_extra_it_says_what_to_install(tmp_path, name):
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{name!r}] = None\n")
     path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
     with command(tmp_path, PYTHONPATH=path) as process:
         _, err = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "pip install 'emodask[page]'" in err
+    assert f"({name}): pip install 'emodask[page]'" in err
 
 
 def test_a_host_that_others_reach_without_a_password_is_warned_of(page_bundles):
