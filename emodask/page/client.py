@@ -62,7 +62,7 @@ class Client:
             )
         if parts.scheme not in ("http", "https"):
             raise UsageError(f"{url}: the address of a page begins with http:// or https://")
-        proxies = {} if is_loopback(parts.hostname or "") else None
+        proxies: dict[str, str] | None = {} if is_loopback(parts.hostname or "") else None
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler(proxies), _NoRedirects
         )
