@@ -8,6 +8,7 @@ import typer
 
 from emodask.cli.app import app
 from emodask.cli.options import LogJsonOption, StorageOption, make_reporter, storage_options
+from emodask.page.settings import PASSWORD_VARIABLE
 
 _LIMITS = "What a recording may cost"
 
@@ -47,7 +48,7 @@ def serve(
     password: Annotated[
         str | None,
         typer.Option(
-            envvar="EMODASK_PASSWORD",
+            envvar=PASSWORD_VARIABLE,
             show_envvar=True,
             help="Ask everybody for it, with the name emodask.",
         ),

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from emodask.isolation.messages import receive, send
+from emodask.isolation.messages import MAX_PAYLOAD, receive, send
 
 _ENDING = 5.0
 """Seconds for a process to end that answers no more, before it is killed."""
@@ -33,10 +33,24 @@ class ProcessDied(Exception):
         self.code = code
 
 
+class MalformedAnswer(ProcessDied):
+    """What the process answered is none; it was killed."""
+
+    def __init__(self) -> None:
+        super().__init__(-signal.SIGKILL)
+        self.args = ("gave an answer that is none, and was stopped",)
+
+
 def ask(
-    process: subprocess.Popen[bytes], header: Mapping[str, Any], data: bytes, limit: float
+    process: subprocess.Popen[bytes],
+    header: Mapping[str, Any],
+    data: bytes,
+    limit: float,
+    max_payload: int = MAX_PAYLOAD,
 ) -> tuple[dict[str, Any], bytes]:
     """Send a message and wait for the answer, no longer than ``limit`` seconds.
+
+    An answer of more than ``max_payload`` bytes is none.
 
     Raises
     ------
@@ -54,16 +68,19 @@ def ask(
     timer = threading.Timer(limit, stop)
     timer.daemon = True
     timer.start()
+    malformed = False
     try:
         send(process.stdin, header, data)
-        answer = receive(process.stdout)
-    except (OSError, ValueError):
+        answer = receive(process.stdout, max_payload)
+    except OSError:
         answer = None
+    except ValueError:  # of the pipes too, if another thread has closed them
+        answer, malformed = None, not process.stdout.closed
     finally:
         timer.cancel()
     if answer is not None:
         return answer
-    if not late.is_set():  # it may have closed its pipe and be about to end in its own way
+    if not late.is_set() and not malformed:  # it may be about to end in its own way
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_ENDING)
     process.kill()
@@ -71,6 +88,8 @@ def ask(
         process.communicate()
     if late.is_set():
         raise ProcessLate(f"took longer than {limit:g} s")
+    if malformed:
+        raise MalformedAnswer
     raise ProcessDied(process.returncode)
 
 

@@ -23,15 +23,28 @@ def send(stream: IO[bytes], header: Mapping[str, Any], payload: bytes = b"") -> 
     stream.flush()
 
 
-def receive(stream: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
-    """Read one message; None if the other side has gone."""
+def receive(
+    stream: IO[bytes], max_payload: int = MAX_PAYLOAD
+) -> tuple[dict[str, Any], bytes] | None:
+    """Read one message; None if the other side has gone.
+
+    Raises
+    ------
+    ValueError
+        If what comes is no message, or one of more than ``max_payload`` bytes.
+    """
     line = stream.readline(MAX_HEADER)
     if not line.endswith(b"\n"):
+        if len(line) == MAX_HEADER:
+            raise ValueError(f"a header of more than {MAX_HEADER} bytes")
         return None
-    header = json.loads(line)
-    size = int(header.pop("bytes"))
-    if not 0 <= size <= MAX_PAYLOAD:
-        return None
+    try:
+        header = json.loads(line)
+        size = header.pop("bytes")
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError("a header that is none") from error
+    if not isinstance(size, int) or not 0 <= size <= max_payload:
+        raise ValueError(f"{size!r} bytes, of {max_payload} at most")
     payload = stream.read(size)
     return (header, payload) if len(payload) == size else None
 

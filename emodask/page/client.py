@@ -21,9 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from emodask.errors import EmodaskError, UsageError
+from emodask.page.hosts import is_loopback
 from emodask.page.judges.judgement import Judgement, Problem
 from emodask.page.judges.problems import too_large
 from emodask.page.settings import USER
+from emodask.sources.addresses import printable, redact
 
 _PIECE = 1 << 20
 
@@ -34,20 +36,36 @@ class Client:
     Parameters
     ----------
     url : str
-        Such as ``http://127.0.0.1:7860``.
+        Such as ``http://127.0.0.1:7860``, without a name and password. Loopback is asked without
+        the proxy that ``http_proxy`` may name, and no redirect is followed.
     password : str, optional
     timeout : float
         Seconds to wait for an answer: recordings may wait for others.
     patience : float
         Seconds for which a recording is sent again while too many wait, as late as the server asks
         for. By default the first ``busy`` is the answer.
+
+    Raises
+    ------
+    UsageError
+        If that is not the address of a page.
     """
 
     def __init__(
         self, url: str, password: str | None = None, timeout: float = 600.0, patience: float = 0.0
     ) -> None:
-        if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        parts = urllib.parse.urlsplit(url)
+        if "@" in parts.netloc:
+            raise UsageError(
+                f"{redact(url)}: an address with a name and a password in it ends up in logs; pass "
+                "password=, and the address without them"
+            )
+        if parts.scheme not in ("http", "https"):
             raise UsageError(f"{url}: the address of a page begins with http:// or https://")
+        proxies: dict[str, str] | None = {} if is_loopback(parts.hostname or "") else None
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler(proxies), _NoRedirects
+        )
         self._url = url.rstrip("/")
         self._timeout = timeout
         self._patience = patience
@@ -125,7 +143,7 @@ class Client:
             body = _pieces(start, file, end)
         request = urllib.request.Request(self._url + path, body, headers)
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as response:
+            with self._opener.open(request, timeout=self._timeout) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             with error:
@@ -137,10 +155,22 @@ class Client:
             raise EmodaskError(f"{self._url} is not the page of an emodask") from error
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Answers that name another address are errors: it would be sent the password."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """None: no request."""
+
+
 def _refused(error: urllib.error.HTTPError, url: str) -> dict[str, Any]:
     """The answer that says a problem."""
     if error.code == 401:
         raise EmodaskError(f"{url} asks for a password, and this is not the right one")
+    there = error.headers.get("Location")
+    if there:
+        raise EmodaskError(
+            f"{url} sends on to {printable(redact(there))}; pass that address if the page is there"
+        )
     said = error.read(_PIECE)
     if error.headers.get_content_type() == "text/plain":  # of what stands before the API
         raise EmodaskError(f"{url} answers {error.code}: {said.decode('utf-8', 'replace').strip()}")

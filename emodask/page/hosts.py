@@ -30,14 +30,16 @@ class HostGuard:
         Whether the server listens on loopback alone, and so answers to no other names.
     allowed : collection of str, optional
         Further names, without ports. If there are any, no other is answered wherever it listens,
-        and pages of those names may ask: a proxy may stand before the server. None if people cannot
-        give any.
+        and pages of those names may ask, except loopback's: a proxy may stand before the server.
+        None if people cannot give any.
     """
 
     def __init__(self, app: Any, local: bool, allowed: Collection[str] | None = None) -> None:
         self._app = app
         self._closed = local or bool(allowed)
         self._allowed = frozenset(_plain(name) for name in allowed or ())
+        # Every server of the asking machine has these names: only this one's port is its own.
+        self._elsewhere = {name for name in self._allowed if not is_loopback(name)}
         self._remedy = "" if allowed is None else _REMEDY
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -63,7 +65,7 @@ class HostGuard:
             return 421, _OTHER_NAME.format(names, self._remedy)
         for origin in (value.decode("latin-1") for key, value in headers if key == b"origin"):
             _, _, place = origin.partition("://")
-            if place.lower() != hosts[0].lower() and host_name(place) not in self._allowed:
+            if place.lower() != hosts[0].lower() and host_name(place) not in self._elsewhere:
                 return 403, _OTHER_PAGE.format(self._remedy)
         return None
 

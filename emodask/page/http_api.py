@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import errno
 from typing import Annotated, Any
 
 import anyio
@@ -12,28 +11,20 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from starlette.requests import ClientDisconnect
 
 import emodask
 from emodask.page.judges.judge import Judge
 from emodask.page.judges.judgement import Judgement, Problem, ProblemCode
-from emodask.page.judges.problems import NO_ROOM, too_large
+from emodask.page.judges.problems import BUSY
+from emodask.page.receiving import received, why_not
 from emodask.page.settings import PageSettings
-from emodask.page.uploads import (
-    FIELD,
-    NoUpload,
-    UploadFolder,
-    UploadTooLarge,
-    receive_upload,
-)
+from emodask.page.uploads import FIELD, UploadFolder
 
 _RETRY_AFTER = "10"
 """Seconds after which a program that was turned away may ask again."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-
 _SPARE = 8
-"""Threads beyond those that judge and wait: they tell others at once that the queue is full."""
+"""Uploads beyond those that are judged and wait: they arrive meanwhile, and may find a place."""
 
 
 class ProblemAnswer(BaseModel):
@@ -157,17 +148,19 @@ def make_router(judge: Judge, settings: PageSettings, folder: UploadFolder) -> A
     """
     router = APIRouter(prefix="/api", tags=["emodask"])
     limiter: list[anyio.CapacityLimiter] = []
+    uploads = asyncio.Semaphore(judge.places + _SPARE)
 
     async def judged(request: Request) -> Judgement:
         if not limiter:  # it belongs to the event loop that runs now
             limiter.append(anyio.CapacityLimiter(judge.places + _SPARE))
-        declared = request.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > settings.max_upload + (1 << 20):
-            raise UploadTooLarge
+        if uploads.locked():  # each may take its whole size of the disk
+            return Judgement("", problem=BUSY)
+        async with uploads:
+            return await admitted(request)
+
+    async def admitted(request: Request) -> Judgement:
         with folder.file() as target:
-            async with asyncio.timeout(settings.seconds):
-                kind = request.headers.get("content-type", "")
-                upload = await receive_upload(kind, request.stream(), target, settings.max_upload)
+            upload = await received(request, target, settings)
             return await run_sync(judge.judge, upload.file, upload.name, limiter=limiter[0])
 
     @router.post("/predict", responses=_REFUSALS, openapi_extra=_UPLOAD, response_model=Verdict)
@@ -180,19 +173,8 @@ def make_router(judge: Judge, settings: PageSettings, folder: UploadFolder) -> A
         """Judge one recording: video, sound or both, in the form's field ``file``."""
         try:
             found = await judged(request)
-        except UploadTooLarge:
-            return refusal(413, too_large(settings.max_upload))
-        except NoUpload as error:
-            return refusal(422, Problem("not-media", str(error)))
-        except TimeoutError:
-            text = f"The recording took longer than {settings.seconds:g} seconds to arrive."
-            return refusal(408, Problem("took-too-long", text))
-        except ClientDisconnect:
-            return refusal(408, Problem("failed", "The recording did not arrive as a whole."))
-        except OSError as error:
-            if error.errno not in _FULL:
-                raise
-            return refusal(503, NO_ROOM)
+        except Exception as error:  # raised again if it is none that recordings cause
+            return refusal(*why_not(error, settings))
         if found.problem is not None:
             return refusal(503 if found.problem.code == "busy" else 422, found.problem)
         answer = found.as_dict()

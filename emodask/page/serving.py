@@ -6,15 +6,13 @@ import errno
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from emodask.errors import UsageError
 from emodask.page.settings import PageSettings
 from emodask.sources.location import StorageOptions
 
 _MISSING = "a page needs packages that are not installed ({}): pip install 'emodask[page]'"
-
-_CLOSING = 5
-"""Seconds that open connections have when the server ends."""
 
 
 def serve_page(
@@ -60,10 +58,12 @@ def serve_page(
     if not bundles and not runs:
         raise UsageError("nothing to serve: pass bundles to judge by, or results with --runs DIR")
     with page_packages():
-        import uvicorn
-
         from emodask.page.judges.judge import Judge
+        from emodask.page.running import PageServer
         from emodask.page.server import make_app
+
+        if bundles and find_spec("gradio") is None:  # imported once its folder is there
+            raise ModuleNotFoundError(name="gradio")
     results = None
     if runs:
         from emodask.page.results.runs import Runs
@@ -98,20 +98,12 @@ def serve_page(
                 "set EMODASK_PASSWORD"
             )
 
-        class Server(uvicorn.Server):
-            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-                await super().startup(sockets)
-                if self.started:
-                    on_serving(address)
-
-        config = uvicorn.Config(
+        server = PageServer(
             make_app(judge, settings, results),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_CLOSING,
+            on_serving=lambda: on_serving(address),
+            on_ending=judge.close if judge is not None else lambda: None,
         )
-        Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
     finally:
         if judge is not None:
             judge.close()

@@ -10,6 +10,9 @@ from emodask.page.hosts import is_host_name
 USER = "emodask"
 """The name that people give with the password."""
 
+PASSWORD_VARIABLE = "EMODASK_PASSWORD"
+"""The environment's variable that holds the password."""
+
 _LOOPBACK = ("localhost", "::1")
 
 

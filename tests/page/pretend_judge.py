@@ -46,7 +46,7 @@ class PretendJudge:
     """Says sad first, then happy; the third window is silent."""
 
     cards = (CARD, HEARS)
-    places = 3
+    places = 9
 
     def __init__(self) -> None:
         self.names: list[str] = []

@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -209,6 +209,25 @@ def test_a_full_queue_is_a_503_that_says_when_to_ask_again(served, judge, record
     assert sorted(answer[0] for answer in answers)[:9] == [200] * 9
 
 
+def test_uploads_are_let_in_no_more_than_may_be_judged_wait_and_arrive(
+    served, judge, recorded, uploads
+):
+    head = (
+        b"POST /api/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
+        b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + form(b"half")[0][:60]
+    )
+    body, headers = form((recorded / "voice.wav").read_bytes(), "voice.wav")
+    with ExitStack() as slow:
+        for number in range(judge.places + 8):
+            address = ("127.0.0.1", served[0])
+            slow.enter_context(socket.create_connection(address)).sendall(head)
+            wait_until(lambda number=number: len(list(uploads.iterdir())) == number + 1)
+        status, said, answer = ask(served[0], "POST", "/api/predict", body, headers)
+        assert (status, said["retry-after"], b'"busy"' in answer) == (503, "10", True)
+    wait_until(lambda: not list(uploads.iterdir()))
+    assert ask(served[0], "POST", "/api/predict", body, headers)[0] == 200
+
+
 def test_a_full_disk_is_a_503_too(served, client, recorded, monkeypatch):
     full = nullcontext(Path("/dev/full"))
     monkeypatch.setattr(served[1].state.uploads, "file", lambda: full)
@@ -264,6 +283,51 @@ def test_a_client_says_what_it_cannot_do(tmp_path):
         Client("http://127.0.0.1:9").predict(tmp_path / "absent.mp4")
     with pytest.raises(EmodaskError, match="does not answer"):
         Client("http://127.0.0.1:9").health()
+
+
+@pytest.mark.parametrize(
+    "address", ["http://emodask:hush@127.0.0.1:9", "http://hush@127.0.0.1:9", "ftp://a:hush@b"]
+)
+def test_a_client_takes_no_password_within_an_address_and_does_not_show_it(address):
+    with pytest.raises(UsageError, match="pass password=") as refused:
+        Client(address)
+    assert "hush" not in str(refused.value)
+
+
+def test_a_client_sends_its_password_nowhere_else():
+    asked = []
+
+    async def elsewhere(scope, receive, send):
+        if scope["type"] == "lifespan":
+            return
+        asked.append(scope)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    with running(elsewhere) as other:
+
+        async def sending_on(scope, receive, send):
+            if scope["type"] == "lifespan":
+                return
+            there = f"http://localhost:{other}/api/health?key=secret".encode()
+            headers = [(b"location", there)]
+            await send({"type": "http.response.start", "status": 302, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+
+        with running(sending_on) as port:
+            told = rf"sends on to http://localhost:{other}/api/health; pass that address"
+            with pytest.raises(EmodaskError, match=told):
+                Client(f"http://127.0.0.1:{port}", "hush").health()
+    assert asked == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_client_asks_no_proxy_for_this_machine(served, host, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert Client(f"http://{host}:{served[0]}").health()["status"] == "ok"
 
 
 def test_the_folder_of_uploads_is_gone_when_it_is_closed():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from emodask.errors import BundleError, UsageError
+from emodask.isolation.asking import ProcessDied
 from emodask.media.tracks import tracks
 from emodask.media.video import gray_frames
 from emodask.models.bundle import load_bundle
@@ -18,7 +20,7 @@ from emodask.page.judges import pictures
 from emodask.page.judges.bench import Bench
 from emodask.page.judges.cards import card_of, cards_of
 from emodask.page.judges.judge import Judge
-from emodask.page.judges.judge_process import unpacked
+from emodask.page.judges.judge_process import JudgeProcess, unpacked
 from emodask.page.judges.judge_side import packed
 from emodask.page.judges.judgement import Judgement
 from emodask.page.judges.pictures import has_face
@@ -216,6 +218,38 @@ def test_answers_of_a_judge_that_was_taken_over_are_no_judgements():
         unpacked("a", [["judgement", len(payload) + 1]], payload)
     with pytest.raises(ValueError, match="code"):
         unpacked("a", [["judgement", 39]], b'{"problem": {"code": "x", "text": "y"}}')
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "nonsense\n",
+        "[]\n",
+        "[" * 50_000 + "\n",
+        "{}\n",
+        '{"bytes": "0"}\n',
+        '{"bytes": 1000000000}\n',
+        '{"bytes": 0}\n',
+        '{"bytes": 0, "parts": 1}\n',
+        '{"bytes": 2, "parts": [["judgement", 2]]}\n[]',
+        '{"bytes": 0, "error": "failed"}\n',
+        "{" * (1 << 20),
+    ],
+)
+def test_a_judge_that_was_taken_over_is_stopped_whatever_it_answers(tmp_path, monkeypatch, answer):
+    (tmp_path / "answer").write_text('{"ready": true, "bytes": 2}\n[]' + answer)
+    pretended = tmp_path / "python"
+    pretended.write_text(f"#!/bin/sh\ncat {tmp_path}/answer\nexec cat >{tmp_path}/asked\n")
+    pretended.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(pretended))
+    process = JudgeProcess({})
+    process.start()
+    try:
+        with pytest.raises(ProcessDied, match="gave an answer that is none, and was stopped"):
+            process.ask("a", "a", 1.0, 30.0)
+        assert process.pid is None
+    finally:
+        process.close()
 
 
 def test_cards_say_what_was_learned_and_what_was_not_measured(judge, page_bundles):

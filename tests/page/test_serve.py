@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pytest
 
 from emodask.page.client import Client
 from tests.conftest import ROOT
+from tests.page.test_judge import wait_until
 
 
 @contextmanager
@@ -63,17 +65,50 @@ def test_it_says_where_it_is_judges_and_ends_cleanly(page_bundles, recorded, tmp
         assert not list(tmp_path.glob("emodask-*"))
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_open_page_and_recordings_being_judged_hold_its_end_up_in_no_way(
+    page_bundles, recorded, tmp_path, number
+):
+    bundle = page_bundles["voice"]
+    with command(bundle, "--port", 0, "--seconds", 3600, TMPDIR=str(tmp_path)) as process:
+        address, _ = address_of(process)
+        (judge,) = children_of(process)
+        os.kill(judge, signal.SIGSTOP)  # it judges for as long as we like
+        with (
+            urllib.request.urlopen(f"{address}/gradio_api/heartbeat/abc", timeout=60) as page,
+            ThreadPoolExecutor(2) as pool,
+        ):
+            assert page.readline() == b"data: ALIVE\n"
+            client = Client(address)
+            asked = [pool.submit(client.predict, recorded / "voice.wav") for _ in range(2)]
+            size = (recorded / "voice.wav").stat().st_size
+            uploads = "emodask-page-*/tmp*"
+            wait_until(lambda: sum(f.stat().st_size for f in tmp_path.glob(uploads)) == 2 * size)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=60)
+            problems = [future.result().problem for future in asked]
+    assert (process.returncode, out, err) == (0, "", "closed\n")
+    assert ["being closed" in problem.text for problem in problems if problem] == [True, True]
+    assert not list(tmp_path.glob("emodask-*"))
+
+
 def test_the_page_is_served_with_the_password_and_without_other_hosts(page_bundles, tmp_path):
     with command(
         page_bundles["voice"], "--port", 0, EMODASK_PASSWORD="hush", TMPDIR=str(tmp_path)
     ) as process:
         address, _ = address_of(process)
+        for judge in children_of(process):  # it reads what strangers send
+            assert b"hush" not in Path(f"/proc/{judge}/environ").read_bytes()
         with pytest.raises(urllib.error.HTTPError, match="401"):
             urllib.request.urlopen(address)
-        opener = urllib.request.build_opener(urllib.request.HTTPBasicAuthHandler())
         request = urllib.request.Request(address, headers=Client(address, "hush")._headers)
-        with opener.open(request) as page:
-            assert b"gradio" in page.read()
+        with urllib.request.urlopen(request) as page:
+            policy, text = page.headers["content-security-policy"], page.read().decode()
+    assert "gradio" in text
+    assert "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval';" in policy
+    assert "://" not in policy
+    loaded = re.findall(r"""(?:src|href|action)=["']?(?:https?:)?//([^/"'>\s]*)""", text)
+    assert [host for host in loaded if host not in address] == []
 
 
 def test_a_port_that_is_taken_is_said_in_one_line(page_bundles):
@@ -97,14 +132,14 @@ def test_what_is_no_bundle_is_said_in_one_line(tmp_path):
     assert "Traceback" not in err
 
 
-def test_without_the_extra_it_says_what_to_install(tmp_path):
-    for name in ("uvicorn", "fastapi"):
-        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(name={name!r})")
+@pytest.mark.parametrize("name", ["uvicorn", "fastapi", "gradio"])
+def test_without_the_extra_it_says_what_to_install(tmp_path, name):
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{name!r}] = None\n")
     path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
     with command(tmp_path, PYTHONPATH=path) as process:
         _, err = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "pip install 'emodask[page]'" in err
+    assert f"({name}): pip install 'emodask[page]'" in err
 
 
 def test_a_host_that_others_reach_without_a_password_is_warned_of(page_bundles):
@@ -121,16 +156,20 @@ def test_a_host_that_others_reach_without_a_password_is_warned_of(page_bundles):
 def test_judges_end_with_a_server_that_is_killed(page_bundles):
     with command(page_bundles["voice"], "--port", 0) as process:
         address_of(process)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        children = children_of(process)
         assert children
         process.kill()
         process.wait()
-        from tests.page.test_judge import wait_until
-
         wait_until(lambda: not any(_runs(pid) for pid in children))
 
 
-def _runs(pid: str) -> bool:
+def children_of(process) -> list[int]:
+    """Its judges."""
+    found = Path("/proc").glob(f"{process.pid}/task/*/children")
+    return [int(pid) for file in found for pid in file.read_text().split()]
+
+
+def _runs(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

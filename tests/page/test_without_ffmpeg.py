@@ -45,7 +45,7 @@ def test_a_clip_of_the_camera_is_judged_with_its_sound(page: Any, no_ffmpeg: Non
     page.locator("#clip").get_by_text("Click to Access Webcam").click()
     page.locator("#clip").get_by_role("button", name="start recording").click()
     page.wait_for_timeout(2000)
-    page.locator("#clip").get_by_role("button", name="start recording").click()
+    page.locator("#clip").get_by_role("button", name="stop recording").click()
     page.locator("#clip video[src]").first.wait_for()
     page.get_by_role("button", name="Judge this clip").click()
     assert _modalities(page) == 2

@@ -17,6 +17,8 @@ from emodask.page.judges.judgement import Judgement
 from emodask.page.judges.problems import BUSY, failed, took_too_long
 from emodask.sources.location import StorageOptions
 
+_CLOSED = failed("the page is being closed")
+
 
 class Judge:
     """Judge processes that hold bundles, with a bounded queue before them.
@@ -126,7 +128,7 @@ class Judge:
             process = self._idle.get()
             if process is None or self._closed.is_set():
                 self._idle.put(None)  # for the next that waits
-                return Judgement(name, problem=failed("the page is being closed"))
+                return Judgement(name, problem=_CLOSED)
             return self._judged(process, file, name)
         finally:
             self._room.release()
@@ -136,7 +138,7 @@ class Judge:
         self._closed.set()
         self._idle.put(None)
         for process in self._processes:
-            process.close()
+            process.end()
 
     def __enter__(self) -> Judge:
         self.start()
@@ -156,7 +158,7 @@ class Judge:
             problem = failed(str(error))
         finally:
             self._return(process)
-        return Judgement(name, problem=problem)
+        return Judgement(name, problem=_CLOSED if self._closed.is_set() else problem)
 
     def _return(self, process: JudgeProcess) -> None:
         """Let the next recording have a process; one that has died is started again beforehand."""
@@ -171,8 +173,6 @@ class Judge:
         except EmodaskError:
             pass  # the next judgement tries again, and says why not
         finally:
-            if self._closed.is_set():
-                process.close()
             self._idle.put(process)
 
 

@@ -9,16 +9,20 @@ import subprocess
 import sys
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from emodask.errors import BundleError, ClusterError, EmodaskError, UsageError
-from emodask.isolation.asking import ProcessDied, ProcessLate, ask
+from emodask.isolation.asking import MalformedAnswer, ProcessDied, ProcessLate, ask
 from emodask.page.judges.judgement import Judgement
+from emodask.page.settings import PASSWORD_VARIABLE
 
 PICTURES = ("face", "voice")
 
 _START_TIMEOUT = 300.0
 _PNG = b"\x89PNG\r\n\x1a\n"
+_MOST = 64 << 20
+"""Bytes of an answer: judgements of hours, and their pictures, are some MiB."""
+
 _JUDGEMENT = TypeAdapter(Judgement)
 
 
@@ -34,6 +38,7 @@ class JudgeProcess:
     def __init__(self, setup: dict[str, Any]) -> None:
         self._setup = setup
         self._process: subprocess.Popen[bytes] | None = None
+        self._ended = False
         self.cards: list[dict[str, Any]] = []
 
     @property
@@ -55,14 +60,17 @@ class JudgeProcess:
         if self.pid is not None:
             return
         self.close()
-        self._process = subprocess.Popen(
+        process = self._process = subprocess.Popen(
             [sys.executable, "-m", "emodask.page.judges.judge_side"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if os.environ.get("EMODASK_DEBUG") else subprocess.DEVNULL,
+            env={name: text for name, text in os.environ.items() if name != PASSWORD_VARIABLE},
         )
+        if self._ended:  # meanwhile, by another thread
+            self.close()
         try:
-            answer, payload = self._exchange(self._setup, _START_TIMEOUT)
+            answer, payload = self._exchange(process, self._setup, _START_TIMEOUT)
         except (ProcessDied, ProcessLate) as died:
             raise ClusterError(
                 f"no judge process can be started here: it {died}; EMODASK_DEBUG=1 shows what it "
@@ -79,19 +87,24 @@ class JudgeProcess:
         Raises
         ------
         ProcessDied, ProcessLate
+            Also if it answers with what is no judgement.
         EmodaskError
-            If it answers with what is no judgement, or cannot be started.
+            If it says so, or cannot be started.
         """
         self.start()
+        process = self._process
+        if process is None:
+            raise EmodaskError("the judge process was ended")
         header = {"file": file, "name": name, "max_seconds": max_seconds, "seconds": seconds}
-        answer, payload = self._exchange(header, seconds)
-        if "error" in answer:
-            raise EmodaskError(str(answer["text"]))
+        answer, payload = self._exchange(process, header, seconds)
         try:
-            return unpacked(name, answer["parts"], payload)
-        except (KeyError, TypeError, ValueError, ValidationError) as error:
+            if "error" not in answer:
+                return unpacked(name, answer["parts"], payload)
+            text = str(answer["text"])
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             self.close()  # it may have been taken over by what it read
-            raise EmodaskError("the judge process gave an answer that is no judgement") from error
+            raise MalformedAnswer from error
+        raise EmodaskError(text)
 
     def close(self) -> None:
         """End the process, if there is one."""
@@ -101,11 +114,17 @@ class JudgeProcess:
             with contextlib.suppress(OSError, ValueError):
                 process.communicate()
 
-    def _exchange(self, header: dict[str, Any], limit: float) -> tuple[dict[str, Any], bytes]:
+    def end(self) -> None:
+        """End the process for good: whoever starts or asks it now is told that it died."""
+        self._ended = True
+        self.close()
+
+    def _exchange(
+        self, process: subprocess.Popen[bytes], header: dict[str, Any], limit: float
+    ) -> tuple[dict[str, Any], bytes]:
         """Send a message and wait for the answer, no longer than ``limit`` seconds."""
-        assert self._process is not None
         try:
-            return ask(self._process, header, b"", limit)
+            return ask(process, header, b"", limit, _MOST)
         except (ProcessDied, ProcessLate):
             self.close()
             raise
@@ -116,7 +135,7 @@ def unpacked(name: str, parts: list[list[Any]], payload: bytes) -> Judgement:
 
     Raises
     ------
-    ValueError, TypeError, ValidationError
+    ValueError, TypeError, KeyError, RecursionError
         If it is none.
     """
     found: dict[str, bytes] = {}
