@@ -55,6 +55,10 @@ def test_runs_without_a_report_or_that_cannot_be_read_are_listed_with_the_reason
     assert "still running" in site.of("begun").text
 
 
+def test_a_run_says_whose_clips_they_are(site):
+    assert "clips named as RAVDESS names them" in site.of("finished").text
+
+
 def test_the_newest_come_first_or_the_best_on_new_people(site):
     newest = list(listed(site))
     assert newest[0] == site.slug("begun")

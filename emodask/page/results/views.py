@@ -30,6 +30,7 @@ _FAILURE = re.compile(r"(?P<file>.+?): (?P<stage>reading|computing): (?P<reason>
 _NO_EVALUATION: dict[str, Any] = {
     "headline": "",
     "contrast": "",
+    "credit": "",
     "views": [],
     "best": None,
     "timings": [],
@@ -54,6 +55,7 @@ def evaluation_view(run: Run) -> dict[str, Any]:
         return nothing | {
             "headline": headline(metrics),
             "contrast": contrast_sentence(metrics),
+            "credit": str((metrics.get("data") or {}).get("credit") or ""),
             "views": list(protocol_views(metrics)),
             "best": headline_row(metrics),
             "timings": timing_lines(metrics),
