@@ -106,10 +106,12 @@ def test_the_cursor_follows_the_player(page: Any, clip: Path) -> None:
     )
 
 
-def _record(page: Any) -> None:
+def record(page: Any) -> None:
     """Record three seconds of camera and microphone."""
     page.locator("#clip").get_by_role("button", name="Capture from camera").click()
     page.locator("#clip").get_by_text("Click to Access Webcam").click()
+    # Gradio shows its button before the camera has given it anything to record.
+    page.wait_for_function("document.querySelector('#clip video')?.srcObject?.active")
     page.locator("#clip").get_by_role("button", name="start recording").click()
     page.wait_for_timeout(3000)
     page.locator("#clip").get_by_role("button", name="stop recording").click()
@@ -117,7 +119,7 @@ def _record(page: Any) -> None:
 
 
 def test_a_recording_of_camera_and_microphone_is_judged_with_both(page: Any) -> None:
-    _record(page)
+    record(page)
     page.get_by_role("button", name="Judge this clip").click()
     page.locator(".top-two").wait_for()
     assert json.loads(_download(page, "Download as JSON"))["modalities"] == ["face", "voice"]
@@ -127,7 +129,7 @@ def test_a_real_bundle_judges_what_camera_and_microphone_recorded(browser: Any, 
     with serving_page(judge, PageSettings(max_seconds=10)) as address:
         opened = _opened(browser, address, 1280, "light")
         page = next(opened)
-        _record(page)
+        record(page)
         page.get_by_role("button", name="Judge this clip").click()
         page.locator(".top-two").wait_for()
         result = json.loads(_download(page, "Download as JSON"))
@@ -161,7 +163,7 @@ def test_a_clip_is_uploaded_judged_and_sought_in_with_the_keyboard_alone(
 
     reach('[aria-label*="upload" i], [aria-label*="Drop" i], #clip button')
     chosen: list[Any] = []
-    page.on("filechooser", chosen.append)
+    page.on("filechooser", lambda chooser: chosen.append(chooser))
     for _ in range(60):  # Gradio listens to keys some time after it has drawn its buttons
         page.keyboard.press("Enter")
         page.wait_for_timeout(1000)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.page.test_browser import _judge, page  # noqa: F401  a fixture
+from tests.page.test_browser import _judge, page, record  # noqa: F401  a fixture
 
 
 @pytest.fixture
@@ -41,12 +41,7 @@ def test_an_uploaded_clip_is_judged_with_its_sound(
 
 
 def test_a_clip_of_the_camera_is_judged_with_its_sound(page: Any, no_ffmpeg: None) -> None:  # noqa: F811
-    page.locator("#clip").get_by_role("button", name="Capture from camera").click()
-    page.locator("#clip").get_by_text("Click to Access Webcam").click()
-    page.locator("#clip").get_by_role("button", name="start recording").click()
-    page.wait_for_timeout(2000)
-    page.locator("#clip").get_by_role("button", name="stop recording").click()
-    page.locator("#clip video[src]").first.wait_for()
+    record(page)
     page.get_by_role("button", name="Judge this clip").click()
     assert _modalities(page) == 2
 
