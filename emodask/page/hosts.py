@@ -9,6 +9,9 @@ from typing import Any
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/?#@\s]+)(?::\d*)?", re.ASCII | re.IGNORECASE)
 
+_FORWARDED = b"x-forwarded-host"
+"""Gradio takes it for the name that people ask."""
+
 _NAMELESS = "The request does not say by one name which host it asks.\n"
 _OTHER_NAME = "This page answers to {}. Open it by such a name.{}\n"
 _OTHER_PAGE = "The request comes from a page of another host, and only this one's own may ask.{}\n"
@@ -60,7 +63,9 @@ class HostGuard:
         name = host_name(hosts[0]) if len(hosts) == 1 else None
         if name is None:
             return 400, _NAMELESS
-        if self._closed and not (is_loopback(name) or name in self._allowed):
+        forwarded = [value.decode("latin-1") for key, value in headers if key == _FORWARDED]
+        asked = [name, *(host_name(value) or "" for value in forwarded)]
+        if self._closed and not all(is_loopback(one) or one in self._allowed for one in asked):
             names = ", ".join(["localhost", *sorted(self._allowed - {"localhost"})])
             return 421, _OTHER_NAME.format(names, self._remedy)
         for origin in (value.decode("latin-1") for key, value in headers if key == b"origin"):

@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 import uvicorn
 
+_MOST_CONNECTIONS = 800
+"""At a time; more are told to come again. Programs may have 1024 files open on most machines."""
+
 _ANSWERING = 1.0
 """Seconds that answers under way have when the server ends; an open page holds one for ever."""
 
@@ -36,6 +39,7 @@ class PageServer(uvicorn.Server):
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_CLOSING,
+            limit_concurrency=_MOST_CONNECTIONS,
         )
         super().__init__(config)
         self._on_serving = on_serving

@@ -101,7 +101,7 @@ def _mount_page(
     import gradio
 
     from emodask.page.judging.gate import GradioGate
-    from emodask.page.judging.page import make_page, page_options
+    from emodask.page.judging.page import make_page, page_events, page_options
     from emodask.page.judging.recording_routes import make_recording_router
     from emodask.page.judging.recordings import Recordings
 
@@ -111,4 +111,4 @@ def _mount_page(
     gradio.mount_gradio_app(app, page, path="/", **page_options(settings))
     mounted = app.routes[-1]
     assert isinstance(mounted, Mount)
-    mounted.app = GradioGate(mounted.app)
+    mounted.app = GradioGate(mounted.app, recordings, page_events(page))

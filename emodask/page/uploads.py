@@ -16,6 +16,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 FIELD = "file"
 """The form's field that holds the recording."""
 
+_MOST_PARTS = 20
+_LONGEST_HEADER = 1000
 _FORM_SLACK = 64 << 10
 """Bytes of a form beside the file: boundaries, headers, small fields."""
 
@@ -123,6 +125,7 @@ class _Form:
         self._field = self._value = b""
         self._headers: dict[bytes, bytes] = {}
         self._wanted = False
+        self._parts = 0
 
     def callbacks(self) -> Any:
         return {
@@ -136,6 +139,9 @@ class _Form:
         }
 
     def _begin(self) -> None:
+        self._parts += 1
+        if self._parts > _MOST_PARTS:
+            raise NoUpload(f"The form has more than {_MOST_PARTS} parts; one recording is needed.")
         self._headers, self._wanted = {}, False
         self._field = self._value = b""
 
@@ -146,6 +152,8 @@ class _Form:
         self._value += data[start:end]
 
     def _header_end(self) -> None:
+        if len(self._value) > _LONGEST_HEADER:
+            raise NoUpload("A part of the form has a header that is too long.")
         self._headers[self._field.lower()] = self._value
         self._field = self._value = b""
 

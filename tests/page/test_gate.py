@@ -33,15 +33,20 @@ def sent(client: Any, data: bytes, name: str = "a.mp4", **more: Any) -> Any:
     return client.post("/gradio_api/upload", files={"files": (name, data)}, **more)
 
 
+def click(client: Any) -> int:
+    """Gradio's number of the page's first button."""
+    config = client.get("/config").json()
+    return next(one["id"] for one in config["dependencies"] if "click" in str(one["targets"]))
+
+
 def judged(client: Any, path: str, with_meta: bool = True) -> list[dict[str, Any]]:
     """What an event of the page's first button says, as its own script asks it."""
     file: dict[str, Any] = {"path": path, "orig_name": "a.mp4"}
     if with_meta:
         file["meta"] = {"_type": "gradio.FileData"}
-    config = client.get("/config").json()
-    number = next(one["id"] for one in config["dependencies"] if "click" in str(one["targets"]))
-    event = {"data": [file], "fn_index": number, "session_hash": "abc", "trigger_id": None}
-    assert client.post("/gradio_api/queue/join", json=event).status_code == 200
+    event = {"data": [file], "fn_index": click(client), "session_hash": "abc", "trigger_id": None}
+    if client.post("/gradio_api/queue/join", json=event).status_code == 422:
+        return []
     said = []
     with client.stream("GET", "/gradio_api/queue/data?session_hash=abc") as news:
         for line in news.iter_lines():
@@ -88,6 +93,10 @@ def test_visitors_cannot_have_files_of_the_machine_read(
         ("POST", "/gradio_api/process_recording"),
         ("POST", "/gradio_api/component_server"),
         ("POST", "/gradio_api/stream/a"),
+        ("POST", "/gradio_api/cancel"),
+        ("POST", "/gradio_api/reset"),
+        ("GET", "/gradio_api/heartbeat/" + "a" * 65),
+        ("GET", "/gradio_api/queue/data?session_hash=a&session_hash=b"),
         ("GET", "/gradio_api/proxy=http://127.0.0.1/"),
         ("GET", "/gradio_api/deep_link"),
         ("GET", "/gradio_api/info"),
@@ -149,15 +158,59 @@ def test_of_many_files_one_is_kept(served: Any) -> None:
     assert len(list((folder / "page").iterdir())) == 1
 
 
-def test_events_are_small(served: Any) -> None:
+def test_an_upload_is_judged_as_the_page_asks_for_it(served: Any, clip: Path) -> None:
     client, _ = served
-    event = {"data": ["x" * (2 << 20)], "fn_index": 0, "session_hash": "a"}
-    assert client.post("/gradio_api/queue/join", json=event).status_code == 413
+    (path,) = sent(client, clip.read_bytes()[:LIMIT]).json()
+    assert "process_completed" in str(judged(client, path)[-1])
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"fn_index": 99}, 422),
+        ({"fn_index": -1}, 422),
+        ({"fn_index": True}, 422),
+        ({"session_hash": ""}, 422),
+        ({"session_hash": "a" * 65}, 422),
+        ({"session_hash": "a<gradio-sep>b"}, 422),
+        ({"session_hash": None}, 422),
+        ({"data": None}, 422),
+        ({"data": [{"path": 3}]}, 422),
+        ({"data": [[{"deep": {"path": "/etc/hostname"}}]]}, 422),
+        ({"data": ["x" * (64 << 10)]}, 413),
+    ],
+)
+def test_events_are_the_pages_own_and_small(
+    served: Any, change: dict[str, Any], status: int
+) -> None:
+    client, _ = served
+    event = {"data": [None], "fn_index": click(client), "session_hash": "abc"}
+    assert client.post("/gradio_api/queue/join", json=event).status_code == 200
+    assert client.post("/gradio_api/queue/join", json={**event, **change}).status_code == status
+
+
+def test_events_of_no_page_are_refused(served: Any) -> None:
+    client, _ = served
+    config = client.get("/config").json()["dependencies"]
+    other = {one["id"] for one in config if "unload" in str(one["targets"])}
+    assert other
+    for number in other:
+        event = {"data": [], "fn_index": number, "session_hash": "abc"}
+        assert client.post("/gradio_api/queue/join", json=event).status_code == 422
+    for body in (b"[]", b"{", b"[" * 10_000):
+        assert client.post("/gradio_api/queue/join", content=body).status_code == 422
 
     def pieces() -> Any:
         yield b"{}"
 
     assert client.post("/gradio_api/queue/join", content=pieces()).status_code == 411
+
+
+def test_a_form_of_very_many_parts_is_refused(served: Any) -> None:
+    client, folder = served
+    many = [("other", ("a", b"x"))] * 30
+    assert client.post("/gradio_api/upload", files=many).status_code == 422
+    assert not list((folder / "page").iterdir())
 
 
 def test_there_is_room_for_so_many_and_those_unshown_give_way(
@@ -172,12 +225,27 @@ def test_there_is_room_for_so_many_and_those_unshown_give_way(
             return found.keep(target, "a.mp4")
 
     shown, other = arrive(), arrive()
-    found.show("one", "video", str(shown))
-    with pytest.raises(NoRoom), found.arriving():
+    with found.opened("one"):
+        found.show("one", "video", str(shown))
+        for page in ("never", "opened"):  # a recording is one page's alone
+            found.show(page, "video", str(shown))
+            found.show(page, "video", None)
+        found.show("never", "video", str(other))
+        with pytest.raises(NoRoom), found.arriving():
+            pass
+        monkeypatch.setattr(module, "UNSHOWN_SECONDS", -1.0)
+        third = arrive()
+        assert (shown.exists(), other.exists(), third.exists()) == (True, False, True)
+    assert (shown.exists(), third.exists()) == (False, True)
+
+
+def test_so_many_pages_are_open_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_PAGES", 1)
+    found = Recordings(tmp_path / "page")
+    with found.opened("one"), pytest.raises(NoRoom), found.opened("two"):
         pass
-    monkeypatch.setattr(module, "UNSHOWN_SECONDS", -1.0)
-    third = arrive()
-    assert (shown.exists(), other.exists(), third.exists()) == (True, False, True)
+    with found.opened("two"):
+        pass
 
 
 def test_a_recording_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
@@ -194,7 +262,8 @@ def test_what_comes_for_a_page_that_was_left_is_deleted_with_time(
     with found.arriving() as target:
         target.write_bytes(b"x")
         file = found.keep(target, "a.mp4")
-    found.left("one")
+    with found.opened("one"):
+        pass
     found.show("one", "video", str(file))  # on its way when the page was left
     assert found.held(str(file)) == file
     monkeypatch.setattr(module, "UNSHOWN_SECONDS", -1.0)

@@ -60,6 +60,11 @@ def test_on_loopback_a_name_that_was_made_to_point_here_is_not_answered(local, h
     assert (code, "answers to localhost." in said, "--allow-host" in said) == (421, True, True)
 
 
+def test_a_name_that_a_proxy_is_said_to_be_asked_by_is_a_name_too(local):
+    assert status(local, Host="localhost", X_Forwarded_Host="evil.example")[0] == 421
+    assert status(local, Host="localhost", X_Forwarded_Host="localhost:7860")[0] == 200
+
+
 @pytest.mark.parametrize("host", ["localhost@evil.example", "a/b", "[::1", ""])
 def test_what_is_no_host_is_a_400(local, host):
     assert status(local, Host=host)[0] == 400

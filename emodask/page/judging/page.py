@@ -31,6 +31,9 @@ TITLE = "emodask: which emotion does this recording express?"
 _BLUE, _DARKER_BLUE = "#1c6cb0", "#155690"
 _NOTHING = "There is no recording yet: upload one or record one first."
 _GONE = "The recording is no longer here: upload it or record it again."
+_SESSIONS = 500
+"""Pages whose state Gradio remembers; this one has none."""
+
 _SPARE = 8
 """Threads beyond those that judge and wait: they tell others at once that the queue is full."""
 
@@ -113,12 +116,22 @@ def make_page(
             )
             _take_only(recordings, recording)
         page.load(None, js=package_text("aids.js"), api_visibility="private")
-
-        def left(request: gr.Request) -> None:
-            recordings.left(request.session_hash or "")
-
-        page.unload(left)
+        page.unload(_nothing)  # or browsers would not keep the connection that says a page is open
+    page.state_session_capacity = _SESSIONS
     return page
+
+
+def page_events(page: gr.Blocks) -> set[int]:
+    """Gradio's numbers of the events that the page's players and buttons cause on the server."""
+    return {
+        number
+        for number, one in page.fns.items()
+        if one.fn is not None and {event for _, event in one.targets} <= {"click", "change"}
+    }
+
+
+def _nothing() -> None:
+    """What Gradio does when a page is left; the gate has seen it, too."""
 
 
 def page_options(settings: PageSettings) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,14 +17,15 @@ Viewer = tuple[str, str]
 MOST = 100
 """Recordings at a time, shown or on their way; more find no room."""
 
-UNSHOWN_SECONDS = 600.0
-"""How long a recording is kept that no page shows, such as one whose page was left meanwhile."""
+MOST_PAGES = 300
+"""Pages at a time that are open."""
 
-_MOST_LEFT = 1000
+UNSHOWN_SECONDS = 600.0
+"""How long a recording is kept that no open page shows."""
 
 
 class NoRoom(Exception):
-    """There are as many recordings as may be."""
+    """There are as many recordings, or open pages, as may be."""
 
 
 class Recordings:
@@ -39,9 +40,9 @@ class Recordings:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._since: dict[Path, float] = {}  # that no page shows
+        self._since: dict[Path, float] = {}  # when each came, or was shown anew
         self._shown: dict[Viewer, Path] = {}
-        self._left: OrderedDict[str, None] = OrderedDict()
+        self._open: Counter[str] = Counter()
         self._arriving = 0
         self._lock = threading.Lock()
 
@@ -55,7 +56,7 @@ class Recordings:
         """
         with self._lock:
             self._sweep()
-            if self._arriving + len(self._since) + len(self._shown) >= MOST:
+            if self._arriving + len(self._since) >= MOST:
                 raise NoRoom
             self._arriving += 1
         place = self.folder / secrets.token_hex(16)
@@ -79,37 +80,57 @@ class Recordings:
         """The recording at a path; None if there is none, whatever else may lie there."""
         file = Path(path)
         with self._lock:
-            known = file in self._since or file in self._shown.values()
+            known = file in self._since
         return file if known and file.is_file() else None
 
     def show(self, page: str, player: str, path: str | None) -> None:
-        """A player shows a recording, or none, and no longer the one before it."""
+        """A player shows a recording, or none, and no longer the one before it.
+
+        A recording is one page's alone.
+        """
         file = self.held(path) if path else None
         with self._lock:
             old = self._shown.get((page, player))
             if old is not None and old != file:
                 del self._shown[page, player]
                 self._delete(old)
-            if file is not None and page not in self._left:
+            others = {viewer for viewer, one in self._shown.items() if one == file}
+            if file is not None and all(viewer[0] == page for viewer in others):
                 self._shown[page, player] = file
-                self._since.pop(file, None)
+                self._since[file] = time.monotonic()
 
-    def left(self, page: str) -> None:
-        """A page has been closed."""
+    @contextmanager
+    def opened(self, page: str) -> Iterator[None]:
+        """While a page is open. When it is left, what it shows is deleted.
+
+        Raises
+        ------
+        NoRoom
+        """
         with self._lock:
-            self._left[page] = None
-            while len(self._left) > _MOST_LEFT:
-                self._left.popitem(last=False)
-            for viewer in [one for one in self._shown if one[0] == page]:
-                self._delete(self._shown.pop(viewer))
+            if self._open.total() >= MOST_PAGES:
+                raise NoRoom
+            self._open[page] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open[page] -= 1
+                if not self._open[page]:
+                    del self._open[page]
+                    for viewer in [one for one in self._shown if one[0] == page]:
+                        self._delete(self._shown.pop(viewer))
 
     def _sweep(self) -> None:
-        """Delete what no page has shown for long."""
+        """Delete what no open page has shown for long."""
+        shown = {file for viewer, file in self._shown.items() if viewer[0] in self._open}
         long_ago = time.monotonic() - UNSHOWN_SECONDS
-        for file in [file for file, since in self._since.items() if since < long_ago]:
-            del self._since[file]
-            self._delete(file)
+        for file in [one for one, since in self._since.items() if since < long_ago]:
+            if file not in shown:
+                self._shown = {viewer: one for viewer, one in self._shown.items() if one != file}
+                self._delete(file)
 
     def _delete(self, file: Path) -> None:
         if file not in self._shown.values():
+            self._since.pop(file, None)
             shutil.rmtree(file.parent, ignore_errors=True)
