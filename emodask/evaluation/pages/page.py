@@ -32,11 +32,12 @@ def page_template(name: str, package: str = _PACKAGE) -> Template:
     package : str
         Whose templates may include those of this package too.
     """
-    return _environment(package).get_template(name)
+    return page_environment(package).get_template(name)
 
 
 @functools.cache
-def _environment(package: str) -> Environment:
+def page_environment(package: str) -> Environment:
+    """Where templates of a package come from; it may add filters that are its own."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     folders = [resources.files(one) for one in dict.fromkeys((package, _PACKAGE))]

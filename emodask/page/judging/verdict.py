@@ -210,18 +210,10 @@ def _render(name: str, **values: Any) -> str:
 
 
 def _template(name: str) -> Template:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
+    from emodask.evaluation.pages.page import page_environment
 
-    environment = Environment(
-        loader=FunctionLoader(package_text),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment("emodask.page.judging")
     environment.filters.update(
-        clock=clock,
-        percent=percent,
-        colour=lambda name: COLOURS.get(name, OTHER),
+        clock=clock, percent=percent, colour=lambda name: COLOURS.get(name, OTHER)
     )
     return environment.get_template(name)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from emodask.display.wording import clock, plural
-from emodask.evaluation.results import interval_text, percent
 from emodask.page.live.state import LiveState, Step
 
 if TYPE_CHECKING:
@@ -117,12 +115,9 @@ def _about(seconds: float) -> str:
     return f"about {clock(seconds)}" if seconds >= 1 else "a moment"
 
 
-@functools.cache
 def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
+    from emodask.evaluation.pages.page import page_environment
 
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(percent=percent, interval=interval_text, plural=plural)
-    return environment.from_string(package_text("page.html.jinja"))
+    environment = page_environment("emodask.page.live")
+    environment.filters["plural"] = plural
+    return environment.get_template("page.html.jinja")
