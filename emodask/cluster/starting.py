@@ -23,17 +23,27 @@ _CAREFUL = {
 }
 """Settings of schedulers that emodask starts: Dask's default, and ours in its place."""
 
+_GIVEN_UP = "distributed.deploy.lost-worker-timeout"
+"""So long after a worker died, a cluster gives it up for good unless it is there: also one that is
+just being started again, after it died once more."""
+
 _IDLE_SECONDS = 4 * 3600
 """After so long without a task, the operator deletes a cluster that its command has left behind."""
 
 
-def careful() -> dict[str, Any]:
-    """The settings of a scheduler that emodask starts, where the user's configuration has none."""
+def careful(given_up: str) -> dict[str, Any]:
+    """The settings of a cluster that emodask starts, where the user's configuration has none.
+
+    Parameters
+    ----------
+    given_up : str
+        How long after its death a worker may come back.
+    """
     import dask
 
     return {
         key: ours
-        for key, (default, ours) in _CAREFUL.items()
+        for key, (default, ours) in {**_CAREFUL, _GIVEN_UP: ("15s", given_up)}.items()
         if dask.config.get(key, default) == default
     }
 
@@ -49,7 +59,8 @@ def local_cluster(settings: ClusterSettings) -> Iterator[Any]:
     environment = dict.fromkeys(THREAD_VARIABLES, "1")
     wanted = settings.cluster
     with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": environment, **careful()}),
+        # Workers come back for as long as the command runs, since their nannies are part of it.
+        dask.config.set({"distributed.nanny.pre-spawn-environ": environment, **careful("1 day")}),
         LocalCluster(
             n_workers=wanted.workers or wanted.max_workers or os.cpu_count() or 1,
             threads_per_worker=1,
@@ -92,18 +103,18 @@ def slurm_cluster(settings: ClusterSettings) -> Iterator[Any]:
     arguments["memory"] = memory or dask.config.get("jobqueue.slurm.memory", None) or "4GiB"
     pins = [f"export {variable}=1" for variable in THREAD_VARIABLES]
     arguments["job_script_prologue"] = [*pins, *arguments.get("job_script_prologue", ())]
-    try:
-        with dask.config.set(careful()):
+    with dask.config.set(careful("10 minutes")):
+        try:
             cluster = SLURMCluster(**arguments)
-    except (TypeError, ValueError, OSError, RuntimeError) as error:
-        raise UsageError(
-            f"Slurm: {reason(error)}; the [slurm] table of the cluster file is passed to "
-            "dask_jobqueue.SLURMCluster"
-        ) from error
-    with cluster:
-        _ask_slurm(cluster.job_script())
-        _scale(cluster, settings)
-        yield cluster
+        except (TypeError, ValueError, OSError, RuntimeError) as error:
+            raise UsageError(
+                f"Slurm: {reason(error)}; the [slurm] table of the cluster file is passed to "
+                "dask_jobqueue.SLURMCluster"
+            ) from error
+        with cluster:
+            _ask_slurm(cluster.job_script())
+            _scale(cluster, settings)
+            yield cluster
 
 
 def _ask_slurm(script: str) -> None:

@@ -22,6 +22,7 @@ from emodask.cluster.starting import kubernetes_spec
 from emodask.errors import ClusterError, UsageError
 from emodask.extraction import extract
 from tests.cluster.processes import address, scheduler, worker
+from tests.servers.processes import wait_until
 from tests.test_extraction import stored
 
 
@@ -140,6 +141,20 @@ def test_a_worker_that_is_started_again_is_prepared_again():
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert list(client.run(prepared).values()) == [("1", True)]
+
+
+def test_a_worker_that_dies_while_it_is_started_again_comes_back(monkeypatch):
+    """Dask looks once for a worker that died, and gave it up if it was just being started again."""
+    from distributed.deploy import spec
+
+    seconds = spec.parse_timedelta
+    monkeypatch.setattr(spec, "parse_timedelta", lambda text: seconds(text) / 1000)
+    with connect("local", workers=1) as client:
+        for _ in range(2):
+            client.run(os._exit, 1, on_error="ignore")
+            wait_until(lambda: client.scheduler_info()["workers"] == {}, "the worker died")
+            time.sleep(0.1)
+            client.wait_for_workers(1, timeout=60)
 
 
 def test_workers_that_do_not_answer_at_the_end_are_lost_without_a_word(caplog):
