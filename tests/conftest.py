@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import dask
 import pytest
@@ -30,6 +33,28 @@ def _no_client_is_left_behind() -> Iterator[None]:
     left = dask.config.get("scheduler", None)
     dask.config.set(scheduler=None)
     assert left is None, f"this test leaves scheduler={left!r} in Dask's configuration"
+
+
+def pytest_unconfigure() -> None:
+    """Say what holds Python up, if it does not end after the last test."""
+    faulthandler.dump_traceback_later(300, exit=True, file=sys.__stderr__)
+
+
+@pytest.fixture
+def stop_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[float]]:
+    """Stop the clock of some modules, and give what it shows, to be changed.
+
+    Of those modules alone: event loops of servers in other threads go by the process's own clock,
+    and one that saw it stopped would sleep for as long as the machine has been running.
+    """
+
+    def stop(*modules: ModuleType) -> list[float]:
+        shown = [0.0]
+        for module in modules:
+            monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: shown[0]))
+        return shown
+
+    return stop
 
 
 @pytest.fixture(scope="session")

@@ -7,17 +7,15 @@ import io
 import pytest
 from rich.console import Console
 
-from emodask.display import Reporter, progress, show_summary
+from emodask.display import Reporter, pace, progress, show_summary
 from emodask.display.pace import Pace
 from emodask.evaluation.folds import EvaluationProgress
 from emodask.extraction import ExtractSummary, Progress
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    return now
+def clock(stop_clock):
+    return stop_clock(progress, pace)
 
 
 def advance(reporter: Reporter, clock: list[float], failed=()) -> None:
@@ -62,10 +60,10 @@ def test_a_long_search_says_how_many_trials_are_done_and_left(clock):
 
 def told(clock: list[float], news: list[tuple[float, int]], total: int) -> list[float | None]:
     """What is left after each news of a moment and a count."""
-    began, pace, left = clock[0], Pace(), []
+    began, found, left = clock[0], Pace(), []
     for moment, done in news:
         clock[0] = began + moment
-        left.append(pace.take(done).left(total))
+        left.append(found.take(done).left(total))
     return left
 
 
@@ -89,16 +87,16 @@ def test_batches_that_several_workers_end_together_are_no_burst(clock):
 
 
 def test_a_count_that_begins_anew_forgets_what_was(clock):
-    pace = Pace()
-    pace.take(0)
+    found = Pace()
+    found.take(0)
     for _ in range(4):
         clock[0] += 1
-        pace.take(50)
-        pace.take(60)
-    assert pace.take(0).rate is None
+        found.take(50)
+        found.take(60)
+    assert found.take(0).rate is None
     clock[0] += 10
-    assert pace.take(1).rate == pytest.approx(0.1)
-    assert pace.left(10) is None
+    assert found.take(1).rate == pytest.approx(0.1)
+    assert found.left(10) is None
 
 
 def test_in_a_terminal_a_bar_says_the_same(clock):

@@ -65,6 +65,7 @@ def serving_page(judge: Any, settings: PageSettings) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(30)
+        assert not thread.is_alive(), "the server does not end"
 
 
 @pytest.fixture(scope="session")

@@ -82,7 +82,7 @@ def serving(runs: Runs, folder: Path = Path(), **settings: Any) -> Iterator[Site
     app = make_app(None, PageSettings(**settings), runs)
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
         wait_until(lambda: server.started)
@@ -90,6 +90,7 @@ def serving(runs: Runs, folder: Path = Path(), **settings: Any) -> Iterator[Site
     finally:
         server.should_exit = True
         thread.join(30)
+        assert not thread.is_alive(), "the server does not end"
         listening.close()
 
 

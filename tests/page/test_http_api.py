@@ -43,7 +43,7 @@ def running(app):
     """An application on a free port of loopback; gives the port."""
     listening = socket.create_server(("127.0.0.1", 0))
     uvicorns = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    thread = threading.Thread(target=uvicorns.run, kwargs={"sockets": [listening]})
+    thread = threading.Thread(target=uvicorns.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
         wait_until(lambda: uvicorns.started)
@@ -51,6 +51,7 @@ def running(app):
     finally:
         uvicorns.should_exit = True
         thread.join(30)
+        assert not thread.is_alive(), "the server does not end"
         listening.close()
 
 

@@ -36,9 +36,10 @@ def found(results):
     return run, Stores().rows(run)
 
 
-def test_why_sources_cannot_be_listed_is_said_however_long_it_took(found, finder, monkeypatch):
-    clock, calls = [0.0], []
-    monkeypatch.setattr(media.time, "monotonic", lambda: clock[0])
+def test_why_sources_cannot_be_listed_is_said_however_long_it_took(
+    found, finder, monkeypatch, stop_clock
+):
+    clock, calls = stop_clock(media), []
 
     def fails(*_):
         calls.append(clock[0])

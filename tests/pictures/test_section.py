@@ -156,9 +156,8 @@ def test_media_too_short_for_a_feature_cost_their_own_picture_alone(
     assert found.notes
 
 
-def test_drawing_does_not_count_against_the_time_for_media(small_store, corpus, monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr(reading.time, "monotonic", lambda: clock[0])
+def test_drawing_does_not_count_against_the_time_for_media(small_store, corpus, stop_clock):
+    clock = stop_clock(reading)
     features = StoredFeatures.at(small_store)
     first, second, *_ = features.one_of_each_emotion()
     with reading.MediaReader(features.job, [f"{corpus}/*.zip"], seconds=60) as reader:
