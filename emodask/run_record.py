@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import posixpath
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import emodask
 from emodask.errors import EmodaskError
 from emodask.job import Job, digest
-from emodask.scrubbing import scrub
+from emodask.scrubbing import scrub, without_folders
 from emodask.sources.addresses import StorageOptions, is_url, redact
 from emodask.sources.faults import reason
 
@@ -243,10 +242,9 @@ class RunRecorder:
 
     def _clean(self, text: str) -> str:
         """A text without credentials, and without the folders of this machine."""
-        text = scrub(text)
         for folder in self._folders:
             text = text.replace(folder, "")
-        return re.sub(r"(?<![\w:/.])/(?:[^\s/:,;'\"]+/)+", "", text)
+        return without_folders(text)
 
     def _write(self) -> None:
         if self.where is None:
@@ -305,7 +303,7 @@ def _shown(source: str) -> str:
 def _folders(places: Sequence[str]) -> list[str]:
     """Folders of this machine that messages may name, longest first, each with its ``/``."""
     local = [Path(place).expanduser().absolute() for place in places if place and not is_url(place)]
-    parents = {str(path.parent) for path in local} | {str(Path.cwd()), str(Path.home())}
+    parents = {str(path.parent) for path in local}
     return sorted((f"{p.rstrip('/')}/" for p in parents if p != "/"), key=len, reverse=True)
 
 

@@ -85,7 +85,7 @@ def test_however_a_run_ends_its_record_says_so(
 ):
     def extract(*arguments, on_progress, **options):
         on_progress(Progress(5, COUNTS, 0, 5))
-        on_progress(Progress(5, COUNTS, 2, 5, (("clip", "/home/me/x.wav: why"),), ("lost",)))
+        on_progress(Progress(5, COUNTS, 2, 5, (("clip", "/home/jane doe/x.wav: why"),), ("lost",)))
         assert record_of(tmp_path)["state"] == "running"
         raise error
 
