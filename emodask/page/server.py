@@ -97,6 +97,7 @@ def _mount_page(
 ) -> None:
     """Put the page at ``/``, without any word to other hosts."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"  # it goes through them all after each event
     os.environ["GRADIO_TEMP_DIR"] = str(folder.path)  # it takes files below this alone
     import gradio
 
@@ -111,4 +112,4 @@ def _mount_page(
     gradio.mount_gradio_app(app, page, path="/", **page_options(settings))
     mounted = app.routes[-1]
     assert isinstance(mounted, Mount)
-    mounted.app = GradioGate(mounted.app, recordings, page_events(page))
+    mounted.app = GradioGate(mounted.app, recordings, page._queue, page_events(page))

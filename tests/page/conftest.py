@@ -10,6 +10,7 @@ from emodask.page.judges.judge import Judge
 from tests.conftest import SMALL
 from tests.media_files import moving_bars, mp4, tone, wav
 from tests.page.browsing import address, browser, clip, spoken  # noqa: F401  fixtures
+from tests.page.gated import served  # noqa: F401  fixture
 from tests.page.recordings import webm
 from tests.page.results_server import finished_run, results, site  # noqa: F401  fixtures
 

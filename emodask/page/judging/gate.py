@@ -11,22 +11,30 @@ import asyncio
 import json
 import re
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from gradio.server_messages import HeartbeatMessage
 
 from emodask.page.judging.recordings import NoRoom, Recordings
 
+if TYPE_CHECKING:
+    from gradio.queueing import Queue
+
 _SESSION = re.compile(r"\w{1,64}", re.ASCII)
 _STILL = re.compile(
-    r"/|/config|/theme\.css|/favicon\.ico|/gradio_api/startup-events|/(assets|static)/[\w./-]+",
+    r"/|/config|/theme\.css|/favicon\.ico|/(assets|static)/[\w./-]+",
     re.ASCII,
 )
 _HEARTBEAT = re.compile(r"/gradio_api/heartbeat/(\w{1,64})", re.ASCII)
-_NEWS = re.compile(rb"session_hash=\w{1,64}")
+_NEWS = re.compile(r"session_hash=(\w{1,64})", re.ASCII)
 
 MOST_BODY = 16 << 10
 """Bytes of an event: names of recordings and what players are set to."""
 
 _BODY_SECONDS = 10.0
+
+_MOST_UNREAD = 50
+"""News that wait for a session to read them; each of its events has some five."""
 
 
 class GradioGate:
@@ -38,13 +46,18 @@ class GradioGate:
         Gradio's.
     recordings : Recordings
         What events may name.
+    queue : gradio.queueing.Queue
+        Of the page's events, with the news that wait for each session.
     events : collection of int
         Those that the page's players and buttons cause, by Gradio's numbers.
     """
 
-    def __init__(self, app: Any, recordings: Recordings, events: Collection[int]) -> None:
+    def __init__(
+        self, app: Any, recordings: Recordings, queue: Queue, events: Collection[int]
+    ) -> None:
         self._app = app
         self._recordings = recordings
+        self._queue = queue
         self._events = frozenset(events)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -61,8 +74,10 @@ class GradioGate:
         path = scope["path"]
         if _STILL.fullmatch(path) and ".." not in path:
             await self._app({**scope, "query_string": b""}, receive, send)
-        elif path == "/gradio_api/queue/data" and _NEWS.fullmatch(scope["query_string"]):
-            await self._app(scope, receive, send)
+        elif path == "/gradio_api/queue/data" and (
+            news := _NEWS.fullmatch(scope["query_string"].decode("latin-1"))
+        ):
+            await self._news(news[1], scope, receive, send)
         elif beat := _HEARTBEAT.fullmatch(path):
             try:
                 with self._recordings.opened(beat[1]):
@@ -71,6 +86,29 @@ class GradioGate:
                 await _refuse(send, 503)
         else:
             await _refuse(send, 404)
+
+    async def _news(self, session: str, scope: Any, receive: Any, send: Any) -> None:
+        """What a session is told, until whoever reads it has left.
+
+        Gradio is told of that and not cancelled: if a session has several readers, it would leave
+        a task behind for each.
+        """
+        messages = self._queue.pending_messages_per_session.get(session)
+        if messages is None:
+            return await _refuse(send, 404)
+
+        async def tell() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            messages.put_nowait(HeartbeatMessage())  # it looks after each whether anybody is there
+
+        telling = asyncio.create_task(tell())
+        # From this version on, answers are not cancelled when whoever asked has left.
+        asgi = {**scope.get("asgi", {}), "spec_version": "2.4"}
+        try:
+            await self._app({**scope, "asgi": asgi}, receive, send)
+        finally:
+            telling.cancel()
 
     async def _event(self, scope: Any, receive: Any, send: Any) -> None:
         if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
@@ -82,8 +120,11 @@ class GradioGate:
             return await _refuse(send, 408)
         if body is None:
             return await _refuse(send, 413)
-        if not self._meant(body):
+        session = self._meant(body)
+        if session is None:
             return await _refuse(send, 422)
+        if not self._reads(session):
+            return await _refuse(send, 503)
         given = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def again() -> Any:
@@ -91,25 +132,34 @@ class GradioGate:
 
         await self._app(scope, again, send)
 
-    def _meant(self, body: bytes) -> bool:
-        """Whether an event is one of the page's, on recordings that are here."""
+    def _reads(self, session: str) -> bool:
+        """Whether a session reads its news: Gradio keeps them for whoever may come."""
+        unread = self._queue.pending_messages_per_session
+        events = self._queue.pending_event_ids_session
+        for forgotten in events.keys() - unread.keys():  # Gradio forgets news of old sessions alone
+            del events[forgotten]
+        return session not in unread or unread[session].qsize() < _MOST_UNREAD
+
+    def _meant(self, body: bytes) -> str | None:
+        """Whose event it is; None if it is none of the page's, or on recordings not here."""
         try:
             event = json.loads(body)
         except (ValueError, RecursionError):
-            return False
+            return None
         if not isinstance(event, dict) or not isinstance(event.get("data"), list):
-            return False
+            return None
         number, session = event.get("fn_index"), event.get("session_hash")
         if type(number) is not int or number not in self._events:
-            return False
+            return None
         if not isinstance(session, str) or not _SESSION.fullmatch(session):
-            return False
-        return all(
+            return None
+        here = all(
             isinstance(file.get("path"), str)
             and not file.get("is_stream")
             and self._recordings.held(file["path"]) is not None
             for file in _files(event["data"])
         )
+        return session if here else None
 
 
 def _files(data: Any) -> Iterator[dict[str, Any]]:

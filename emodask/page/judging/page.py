@@ -34,6 +34,11 @@ _GONE = "The recording is no longer here: upload it or record it again."
 _SESSIONS = 500
 """Pages whose state Gradio remembers; this one has none."""
 
+_MOST_EVENTS = 200
+"""Events that wait; more are told to come again. Far fewer than the sessions Gradio remembers."""
+
+_ESTIMATE_SECONDS = 5.0
+
 _SPARE = 8
 """Threads beyond those that judge and wait: they tell others at once that the queue is full."""
 
@@ -117,6 +122,8 @@ def make_page(
             _take_only(recordings, recording)
         page.load(None, js=package_text("aids.js"), api_visibility="private")
         page.unload(_nothing)  # or browsers would not keep the connection that says a page is open
+    # Estimates with each event that begins would stop the queue when a session is forgotten.
+    page.queue(max_size=_MOST_EVENTS, status_update_rate=_ESTIMATE_SECONDS)
     page.state_session_capacity = _SESSIONS
     return page
 

@@ -1,0 +1,129 @@
+"""Promises of the page's queue: no visitor's events stop it, pile up or outlast the visitor."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from emodask.page.judges.judgement import Judgement
+from emodask.page.judging import gate
+from emodask.page.server import make_app
+from emodask.page.settings import PageSettings
+from tests.page.gated import LIMIT, click, judged, sent
+from tests.page.pretend_judge import PretendJudge
+
+
+class Held(PretendJudge):
+    """Judges once it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+
+    def judge(self, file: Path, name: str) -> Judgement:
+        """A verdict, later."""
+        assert self.go.wait(60)
+        return super().judge(file, name)
+
+
+@pytest.fixture
+def held() -> Any:
+    """A client of an application that judges once it is let go, and its judge."""
+    judge: Any = Held()
+    app = make_app(judge, PageSettings(max_upload=LIMIT, seconds=60))
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        yield client, judge
+        judge.go.set()
+
+
+def queue_of(client: Any) -> Any:
+    """Gradio's queue of events."""
+    return client.app.routes[-1].app._queue
+
+
+def joined(client: Any, session: str, path: str | None = None) -> int:
+    """The status of an answer to one event."""
+    data = [None if path is None else {"path": path, "meta": {"_type": "gradio.FileData"}}]
+    event = {"data": data, "fn_index": click(client), "session_hash": session}
+    return int(client.post("/gradio_api/queue/join", json=event).status_code)
+
+
+def test_sessions_that_are_forgotten_while_they_wait_do_not_stop_the_others(
+    held: Any, clip: Path
+) -> None:
+    client, judge = held
+    queue = queue_of(client)
+    queue.pending_messages_per_session.max_size = 3
+    (path,) = sent(client, clip.read_bytes()[:LIMIT]).json()
+    for number in range(queue.max_thread_count + 10):
+        assert joined(client, f"one{number}", path) == 200
+    assert len(queue) > 0
+    judge.go.set()
+    assert "process_completed" in str(judged(client, path)[-1])
+    assert len(queue.pending_event_ids_session) <= 4
+    assert len(queue.event_analytics) == 1
+
+
+def test_so_many_events_wait_at_a_time(
+    held: Any, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, _ = held
+    queue = queue_of(client)
+    assert 0 < queue.max_size < queue.pending_messages_per_session.max_size / 2
+    monkeypatch.setattr(queue, "max_size", 3)
+    (path,) = sent(client, clip.read_bytes()[:LIMIT]).json()
+    statuses = [joined(client, f"one{n}", path) for n in range(queue.max_thread_count + 10)]
+    assert statuses[-1] == 503
+
+
+def test_a_session_that_does_not_read_its_news_gets_no_more(
+    served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, _ = served
+    monkeypatch.setattr(gate, "_MOST_UNREAD", 1)
+    assert [joined(client, name) for name in ("one", "one", "two")] == [200, 503, 200]
+
+
+def test_readers_of_one_session_who_leave_leave_nothing(served: Any) -> None:
+    client, _ = served
+    assert joined(client, "abc") == 200
+    news = queue_of(client).pending_messages_per_session
+
+    async def leave() -> list[str]:
+        gone = asyncio.Event()
+        said: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            said.append(message)
+
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "method": "GET",
+            "scheme": "http",
+            "path": "/gradio_api/queue/data",
+            "root_path": "",
+            "query_string": b"session_hash=abc",
+            "headers": [(b"host", b"127.0.0.1")],
+        }
+        await client.app(scope, receive, send)
+        assert b"close_stream" in b"".join(one.get("body", b"") for one in said)
+        answering = [asyncio.create_task(client.app(scope, receive, send)) for _ in range(3)]
+        while len(news["abc"]._getters) < len(answering):
+            await asyncio.sleep(0)
+        gone.set()
+        async with asyncio.timeout(5):
+            await asyncio.gather(*answering)
+        await asyncio.sleep(0)
+        return [str(task.get_coro()) for task in asyncio.all_tasks()]
+
+    assert not [task for task in client.portal.call(leave) if "heartbeat" in task]
