@@ -153,7 +153,7 @@ def test_a_worker_that_dies_while_it_is_started_again_comes_back(monkeypatch):
         for _ in range(2):
             client.run(os._exit, 1, on_error="ignore")
             wait_until(lambda: client.scheduler_info()["workers"] == {}, "the worker died")
-            time.sleep(0.1)
+            time.sleep(0.1)  # past the moment in which Dask looks for it
             client.wait_for_workers(1, timeout=60)
 
 

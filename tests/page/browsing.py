@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ import pytest
 
 from emodask.page.settings import PageSettings
 from emodask.sources.synth import synthesize
+from tests.page.app_server import running
 from tests.page.pretend_judge import SETTINGS, PretendJudge
 
 CHROMIUM = "/usr/bin/chromium"
@@ -46,26 +45,11 @@ def spoken(clip: Path) -> Path:
 @contextmanager
 def serving_page(judge: Any, settings: PageSettings) -> Iterator[str]:
     """The whole application on a free port; gives the page's address."""
-    uvicorn = pytest.importorskip("uvicorn")
     pytest.importorskip("gradio")
     from emodask.page.server import make_app
 
-    app = make_app(judge, settings)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    last = time.monotonic() + 60
-    while not server.started:
-        assert thread.is_alive(), "the page does not start"
-        assert time.monotonic() < last, "the page does not start"
-        time.sleep(0.05)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
+    with running(make_app(judge, settings)) as port:
         yield f"http://127.0.0.1:{port}/"
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive(), "the server does not end"
 
 
 @pytest.fixture(scope="session")

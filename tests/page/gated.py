@@ -15,13 +15,17 @@ from tests.page.pretend_judge import PretendJudge
 LIMIT = 1 << 16
 
 
-@pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A client of the whole application, and its folder of recordings; none may be half there."""
-    judge: Any = PretendJudge()
+def client_before(judge: Any) -> Any:
+    """A client of the whole application before a judge, to be entered."""
     app = make_app(judge, PageSettings(max_upload=LIMIT, seconds=60))
-    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
-        yield client, app.state.uploads.path
+    return TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
+
+
+@pytest.fixture
+def served() -> Any:
+    """A client of the whole application, and its folder of recordings; none may be half there."""
+    with client_before(PretendJudge()) as client:
+        yield client, client.app.state.uploads.path
 
 
 def sent(client: Any, data: bytes, name: str = "a.mp4", **more: Any) -> Any:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import shutil
-import socket
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from emodask.job import parse_job
 from emodask.page.results.folders import slug_of
@@ -26,7 +23,7 @@ from emodask.sources.folder import Folder
 from tests.conftest import SMALL
 from tests.evaluation.fabricated import fabricated, write_run
 from tests.media_files import moving_bars, mp4, zip_of
-from tests.page.test_judge import wait_until
+from tests.page.app_server import running
 
 PLAYED = "01-01-01-01-01-01"
 FAILED, INCOMPLETE = "01-08-01-02-02-03", "01-07-01-02-02-03"
@@ -80,18 +77,8 @@ class Site:
 def serving(runs: Runs, folder: Path = Path(), **settings: Any) -> Iterator[Site]:
     """A server of results alone, on a free port."""
     app = make_app(None, PageSettings(**settings), runs)
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    try:
-        wait_until(lambda: server.started)
-        yield Site(listening.getsockname()[1], folder)
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive(), "the server does not end"
-        listening.close()
+    with running(app) as port:
+        yield Site(port, folder)
 
 
 @pytest.fixture(scope="session")

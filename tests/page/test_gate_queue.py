@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
 
 from emodask.page.judges.judgement import Judgement
 from emodask.page.judging import gate
-from emodask.page.server import make_app
-from emodask.page.settings import PageSettings
-from tests.page.gated import LIMIT, click, judged, sent
+from tests.page.gated import LIMIT, click, client_before, judged, sent
 from tests.page.pretend_judge import PretendJudge
 
 
@@ -34,9 +31,8 @@ class Held(PretendJudge):
 @pytest.fixture
 def held() -> Any:
     """A client of an application that judges once it is let go, and its judge."""
-    judge: Any = Held()
-    app = make_app(judge, PageSettings(max_upload=LIMIT, seconds=60))
-    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+    judge = Held()
+    with client_before(judge) as client:
         yield client, judge
         judge.go.set()
 

@@ -13,8 +13,9 @@ from emodask.page.client import Client
 from emodask.page.hosts import HostGuard
 from emodask.page.server import make_app
 from emodask.page.settings import PageSettings
+from tests.page.app_server import running
 from tests.page.pretend_judge import PretendJudge
-from tests.page.test_http_api import ask, form, running, serving
+from tests.page.test_http_api import ask, form, serving
 
 PROXIED = PageSettings(
     host="0.0.0.0", allow_hosts=("localhost", "Emotions.example.org", "192.0.2.7")

@@ -7,13 +7,11 @@ import http.client
 import os
 import signal
 import socket
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from emodask.errors import EmodaskError, UsageError
 from emodask.page import server
@@ -22,6 +20,7 @@ from emodask.page.judges.judgement import Judgement
 from emodask.page.server import make_app
 from emodask.page.settings import PageSettings
 from emodask.page.uploads import UploadFolder
+from tests.page.app_server import running
 from tests.page.test_judge import wait_until
 
 LIMIT = 1 << 20
@@ -36,23 +35,6 @@ def serving(judge, settings):
     with running(app) as port:
         yield port, app
     assert not app.state.uploads.path.exists()
-
-
-@contextmanager
-def running(app):
-    """An application on a free port of loopback; gives the port."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    uvicorns = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    thread = threading.Thread(target=uvicorns.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    try:
-        wait_until(lambda: uvicorns.started)
-        yield listening.getsockname()[1]
-    finally:
-        uvicorns.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive(), "the server does not end"
-        listening.close()
 
 
 @pytest.fixture(scope="module")

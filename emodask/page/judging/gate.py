@@ -123,6 +123,7 @@ class GradioGate:
         session = self._meant(body)
         if session is None:
             return await _refuse(send, 422)
+        self._forget_events()
         if not self._reads(session):
             return await _refuse(send, 503)
         given = iter([{"type": "http.request", "body": body, "more_body": False}])
@@ -132,12 +133,15 @@ class GradioGate:
 
         await self._app(scope, again, send)
 
+    def _forget_events(self) -> None:
+        """Drop the events of sessions that Gradio has forgotten: it drops their news alone."""
+        events = self._queue.pending_event_ids_session
+        for forgotten in events.keys() - self._queue.pending_messages_per_session.keys():
+            del events[forgotten]
+
     def _reads(self, session: str) -> bool:
         """Whether a session reads its news: Gradio keeps them for whoever may come."""
         unread = self._queue.pending_messages_per_session
-        events = self._queue.pending_event_ids_session
-        for forgotten in events.keys() - unread.keys():  # Gradio forgets news of old sessions alone
-            del events[forgotten]
         return session not in unread or unread[session].qsize() < _MOST_UNREAD
 
     def _meant(self, body: bytes) -> str | None:
