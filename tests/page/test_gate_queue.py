@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,41 +87,110 @@ def test_a_session_that_does_not_read_its_news_gets_no_more(
     assert [joined(client, name) for name in ("one", "one", "two")] == [200, 503, 200]
 
 
-def test_readers_of_one_session_who_leave_leave_nothing(served: Any) -> None:
+class Reader:
+    """Asks for the news of session "abc" as a browser does, until it leaves."""
+
+    def __init__(self) -> None:
+        self.told = b""
+        self.gone = asyncio.Event()
+
+    async def read(self, app: Any) -> None:
+        """Read until the answer ends."""
+        query = {"path": "/gradio_api/queue/data", "query_string": b"session_hash=abc"}
+        await app(_scope("GET") | query, self._receive, self._send)
+
+    async def _receive(self) -> dict[str, Any]:
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        self.told += message.get("body", b"")
+
+
+def _scope(method: str) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "method": method,
+        "scheme": "http",
+        "path": "/gradio_api/queue/join",
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")],
+    }
+
+
+async def until(true: Callable[[], Any]) -> None:
+    """Wait for something, but not for ever."""
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+def test_readers_of_one_session_who_leave_leave_nothing(
+    served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client, _ = served
+    monkeypatch.setattr(gate, "_LEAVING_SECONDS", 0.1)
     assert joined(client, "abc") == 200
     news = queue_of(client).pending_messages_per_session
 
     async def leave() -> list[str]:
-        gone = asyncio.Event()
-        said: list[dict[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            await gone.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: dict[str, Any]) -> None:
-            said.append(message)
-
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "method": "GET",
-            "scheme": "http",
-            "path": "/gradio_api/queue/data",
-            "root_path": "",
-            "query_string": b"session_hash=abc",
-            "headers": [(b"host", b"127.0.0.1")],
-        }
-        await client.app(scope, receive, send)
-        assert b"close_stream" in b"".join(one.get("body", b"") for one in said)
-        answering = [asyncio.create_task(client.app(scope, receive, send)) for _ in range(3)]
-        while len(news["abc"]._getters) < len(answering):
-            await asyncio.sleep(0)
-        gone.set()
+        first = Reader()
+        await first.read(client.app)
+        assert b"close_stream" in first.told
+        readers = [Reader() for _ in range(3)]
+        answering = [asyncio.create_task(reader.read(client.app)) for reader in readers]
+        await until(lambda: len(news["abc"]._getters) == len(readers))
+        for reader in readers:
+            reader.gone.set()
         async with asyncio.timeout(5):
             await asyncio.gather(*answering)
         await asyncio.sleep(0)
         return [str(task.get_coro()) for task in asyncio.all_tasks()]
 
     assert not [task for task in client.portal.call(leave) if "heartbeat" in task]
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_an_event_is_not_accepted_before_its_page_has_left_the_last_news(
+    served: Any, monkeypatch: pytest.MonkeyPatch, leaves: bool
+) -> None:
+    client, _ = served
+    monkeypatch.setattr(gate, "_LEAVING_SECONDS", 60 if leaves else 0.5)
+    number = click(client)
+    event = {"data": [None], "fn_index": number, "session_hash": "abc"}
+
+    async def asked() -> None:
+        accepted: list[int] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": json.dumps(event).encode()}
+
+        async def accept(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                accepted.append(message["status"])
+
+        async def ask() -> None:
+            await client.app(_scope("POST"), receive, accept)
+
+        await ask()
+        first, second = Reader(), Reader()
+        reading = asyncio.create_task(first.read(client.app))
+        await until(lambda: b"close_stream" in first.told)
+        asking = asyncio.create_task(ask())
+        await asyncio.sleep(0.2)
+        assert accepted == [200]
+        assert not reading.done()
+        if leaves:
+            first.gone.set()
+        async with asyncio.timeout(10):
+            await asyncio.gather(reading, asking)
+        assert accepted == [200, 200]
+        reading = asyncio.create_task(second.read(client.app))
+        await until(lambda: b"close_stream" in second.told)
+        second.gone.set()
+        await reading
+        assert b"process_completed" in second.told
+
+    client.portal.call(asked)

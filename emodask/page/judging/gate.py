@@ -11,6 +11,7 @@ import asyncio
 import json
 import re
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from gradio.server_messages import HeartbeatMessage
@@ -36,6 +37,11 @@ _BODY_SECONDS = 10.0
 _MOST_UNREAD = 50
 """News that wait for a session to read them; each of its events has some five."""
 
+_LAST_NEWS = b'data: {"msg":"close_stream"'
+
+_LEAVING_SECONDS = 2.0
+"""How long a page may take to leave after the last news. Some do not while they upload."""
+
 
 class GradioGate:
     """ASGI application that hands on to Gradio what its page needs, and refuses all else.
@@ -59,6 +65,7 @@ class GradioGate:
         self._recordings = recordings
         self._queue = queue
         self._events = frozenset(events)
+        self._leaving: dict[str, asyncio.Event] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -92,23 +99,40 @@ class GradioGate:
 
         Gradio is told of that and not cancelled: if a session has several readers, it would leave
         a task behind for each.
+
+        After the last news a page leaves, and asks for news again when its next event is accepted.
+        An answer that overtook the last news would find a page that still reads, and whose event
+        is then never told: so it waits until the page has left.
         """
         messages = self._queue.pending_messages_per_session.get(session)
         if messages is None:
             return await _refuse(send, 404)
+        left = asyncio.Event()
 
         async def tell() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
+            left.set()
             messages.put_nowait(HeartbeatMessage())  # it looks after each whether anybody is there
+
+        async def pass_on(message: Any) -> None:
+            if message.get("body", b"").startswith(_LAST_NEWS):
+                self._leaving[session] = left
+            elif self._leaving.get(session) is left:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(left.wait(), _LEAVING_SECONDS)
+            await send(message)
 
         telling = asyncio.create_task(tell())
         # From this version on, answers are not cancelled when whoever asked has left.
         asgi = {**scope.get("asgi", {}), "spec_version": "2.4"}
         try:
-            await self._app({**scope, "asgi": asgi}, receive, send)
+            await self._app({**scope, "asgi": asgi}, receive, pass_on)
         finally:
             telling.cancel()
+            left.set()
+            if self._leaving.get(session) is left:
+                del self._leaving[session]
 
     async def _event(self, scope: Any, receive: Any, send: Any) -> None:
         if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
@@ -131,7 +155,12 @@ class GradioGate:
         async def again() -> Any:
             return next(given, None) or await receive()
 
-        await self._app(scope, again, send)
+        async def answer(message: Any) -> None:
+            if leaving := self._leaving.get(session):
+                await leaving.wait()
+            await send(message)
+
+        await self._app(scope, again, answer)
 
     def _forget_events(self) -> None:
         """Drop the events of sessions that Gradio has forgotten: it drops their news alone."""
