@@ -244,8 +244,8 @@ def test_names_outside_ascii_are_read_however_they_are_coded(tmp_path):
 
 
 def test_a_member_without_a_name_is_listed_as_such(tmp_path):
-    path = zip_of(tmp_path / "a.zip", {"x": b"data"})
-    content = path.read_bytes().replace(b"x", b"")
+    path = zip_of(tmp_path / "a.zip", {"unnamed": b"data"})
+    content = path.read_bytes().replace(b"unnamed", b"")
     for signature, at in ((b"PK\3\4", 26), (b"PK\1\2", 28)):
         start = content.index(signature) + at
         content = content[:start] + b"\0\0" + content[start + 2 :]
