@@ -16,7 +16,7 @@ import emodask
 from emodask.page.judges.judge import Judge
 from emodask.page.judges.judgement import Judgement, Problem, ProblemCode
 from emodask.page.judges.problems import BUSY
-from emodask.page.receiving import received, why_not
+from emodask.page.receiving import GIVEN_UP, ignore_rest, received, why_not
 from emodask.page.settings import PageSettings
 from emodask.page.uploads import FIELD, UploadFolder
 
@@ -163,6 +163,11 @@ def make_router(judge: Judge, settings: PageSettings, folder: UploadFolder) -> A
             upload = await received(request, target, settings)
             return await run_sync(judge.judge, upload.file, upload.name, limiter=limiter[0])
 
+    async def refused(request: Request, status: int, problem: Problem) -> JSONResponse:
+        if status not in GIVEN_UP:
+            await ignore_rest(request)
+        return refusal(status, problem)
+
     @router.post("/predict", responses=_REFUSALS, openapi_extra=_UPLOAD, response_model=Verdict)
     async def predict(
         request: Request,
@@ -174,9 +179,10 @@ def make_router(judge: Judge, settings: PageSettings, folder: UploadFolder) -> A
         try:
             found = await judged(request)
         except Exception as error:  # raised again if it is none that recordings cause
-            return refusal(*why_not(error, settings))
+            return await refused(request, *why_not(error, settings))
         if found.problem is not None:
-            return refusal(503 if found.problem.code == "busy" else 422, found.problem)
+            busy = found.problem.code == "busy"
+            return await refused(request, 503 if busy else 422, found.problem)
         answer = found.as_dict()
         if pictures:
             answer["pictures"] = {
@@ -211,6 +217,6 @@ def make_router(judge: Judge, settings: PageSettings, folder: UploadFolder) -> A
 def refusal(status: int, problem: Problem) -> JSONResponse:
     """The answer that says a problem."""
     headers = {"Retry-After": _RETRY_AFTER} if status == 503 else {}
-    if status in (408, 413):
-        headers["Connection"] = "close"  # the rest of what is being sent is not read
+    if status in GIVEN_UP:
+        headers["Connection"] = "close"
     return JSONResponse({"problem": problem.as_dict()}, status, headers)

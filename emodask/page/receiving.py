@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from contextlib import suppress
 from pathlib import Path
 
 from starlette.requests import ClientDisconnect, Request
@@ -16,6 +17,9 @@ from emodask.page.uploads import FIELD, NoUpload, Upload, UploadTooLarge, receiv
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORM_MOST = 1 << 20
 """Bytes by which a request may be larger than its recording."""
+_REST_SECONDS = 30.0
+GIVEN_UP = (408, 413)
+"""Statuses of answers after which the rest of a request is not read."""
 
 
 async def received(
@@ -43,6 +47,16 @@ async def received(
     kind = request.headers.get("content-type", "")
     async with asyncio.timeout(settings.seconds):
         return await receive_upload(kind, request.stream(), target, settings.max_upload, field)
+
+
+async def ignore_rest(request: Request) -> None:
+    """Read what is still being sent: who sends it reads no answer before, and none from a server
+    that has closed the connection.
+    """
+    with suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last: nothing is left
+        async with asyncio.timeout(_REST_SECONDS):
+            async for _ in request.stream():
+                pass
 
 
 def why_not(error: Exception, settings: PageSettings) -> tuple[int, Problem]:

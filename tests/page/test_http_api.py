@@ -221,6 +221,17 @@ def test_a_full_disk_is_a_503_too(served, client, recorded, monkeypatch):
     assert ask(served[0], "POST", "/api/predict", body, headers)[0] == 503
 
 
+def test_who_is_refused_while_a_large_recording_is_sent_reads_why(judge, monkeypatch):
+    large, headers = form(bytes(32 << 20), "a.wav")
+    headers["Connection"] = "close"  # as the client asks
+    nameless = headers | {"Content-Type": "multipart/form-data"}
+    with serving(judge, PageSettings(max_upload=64 << 20)) as (port, app):
+        assert ask(port, "POST", "/api/predict", large, nameless)[0] == 422
+        full = nullcontext(Path("/dev/full"))
+        monkeypatch.setattr(app.state.uploads, "file", lambda: full)
+        assert ask(port, "POST", "/api/predict", large, headers)[0] == 503
+
+
 def test_everything_asks_for_the_password(judge, recorded):
     with serving(judge, PageSettings(password="hush hush")) as (port, _):
         for path in ("/api/health", "/api/bundles", "/openapi.json", "/nothing"):
