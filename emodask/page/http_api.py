@@ -154,6 +154,7 @@ def make_router(judge: Judge, settings: PageSettings, folder: UploadFolder) -> A
         if not limiter:  # it belongs to the event loop that runs now
             limiter.append(anyio.CapacityLimiter(judge.places + _SPARE))
         if uploads.locked():  # each may take its whole size of the disk
+            await ignore_rest(request, settings)
             return Judgement("", problem=BUSY)
         async with uploads:
             return await admitted(request)
@@ -162,11 +163,6 @@ def make_router(judge: Judge, settings: PageSettings, folder: UploadFolder) -> A
         with folder.file() as target:
             upload = await received(request, target, settings)
             return await run_sync(judge.judge, upload.file, upload.name, limiter=limiter[0])
-
-    async def refused(request: Request, status: int, problem: Problem) -> JSONResponse:
-        if status not in GIVEN_UP:
-            await ignore_rest(request)
-        return refusal(status, problem)
 
     @router.post("/predict", responses=_REFUSALS, openapi_extra=_UPLOAD, response_model=Verdict)
     async def predict(
@@ -179,10 +175,12 @@ def make_router(judge: Judge, settings: PageSettings, folder: UploadFolder) -> A
         try:
             found = await judged(request)
         except Exception as error:  # raised again if it is none that recordings cause
-            return await refused(request, *why_not(error, settings))
+            status, problem = why_not(error, settings)
+            if status not in GIVEN_UP:
+                await ignore_rest(request, settings, begun=True)
+            return refusal(status, problem)
         if found.problem is not None:
-            busy = found.problem.code == "busy"
-            return await refused(request, 503 if busy else 422, found.problem)
+            return refusal(503 if found.problem.code == "busy" else 422, found.problem)
         answer = found.as_dict()
         if pictures:
             answer["pictures"] = {

@@ -17,7 +17,6 @@ from emodask.page.uploads import FIELD, NoUpload, Upload, UploadTooLarge, receiv
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORM_MOST = 1 << 20
 """Bytes by which a request may be larger than its recording."""
-_REST_SECONDS = 30.0
 GIVEN_UP = (408, 413)
 """Statuses of answers after which the rest of a request is not read."""
 
@@ -49,12 +48,23 @@ async def received(
         return await receive_upload(kind, request.stream(), target, settings.max_upload, field)
 
 
-async def ignore_rest(request: Request) -> None:
-    """Read what is still being sent: who sends it reads no answer before, and none from a server
-    that has closed the connection.
+async def ignore_rest(request: Request, settings: PageSettings, begun: bool = False) -> None:
+    """Read what is still being sent before it is refused.
+
+    Who sends it reads no answer before, and none at all once a server has closed the connection.
+
+    Parameters
+    ----------
+    request : Request
+    settings : PageSettings
+        How long it may take.
+    begun : bool
+        Whether some of it was read. If not, who has asked whether to send it is not asked to.
     """
+    if not begun and request.headers.get("expect", "").lower() == "100-continue":
+        return
     with suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last: nothing is left
-        async with asyncio.timeout(_REST_SECONDS):
+        async with asyncio.timeout(settings.seconds):
             async for _ in request.stream():
                 pass
 

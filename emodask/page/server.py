@@ -19,6 +19,7 @@ from emodask.page.http_api import make_router, refusal
 from emodask.page.judges.judge import Judge
 from emodask.page.judges.judgement import Problem
 from emodask.page.password import PasswordGuard
+from emodask.page.receiving import ignore_rest
 from emodask.page.settings import PageSettings
 from emodask.page.uploads import UploadFolder
 
@@ -66,6 +67,7 @@ def make_app(judge: Judge | None, settings: PageSettings, runs: Runs | None = No
 
     @app.exception_handler(RequestValidationError)
     async def misused(request: Request, error: RequestValidationError) -> JSONResponse:
+        await ignore_rest(request, settings)
         found = error.errors()[0]
         where = ".".join(str(part) for part in found["loc"])
         return refusal(422, Problem("failed", f"{where}: {found['msg']}."))

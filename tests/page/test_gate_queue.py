@@ -152,12 +152,16 @@ def test_readers_of_one_session_who_leave_leave_nothing(
     assert not [task for task in client.portal.call(leave) if "heartbeat" in task]
 
 
-@pytest.mark.parametrize("leaves", [True, False])
+@pytest.mark.parametrize(
+    ("leaves", "stays", "waits"), [(True, 60, 60), (False, 2, 60), (False, 60, 2)]
+)
 def test_an_event_is_not_accepted_before_its_page_has_left_the_last_news(
-    served: Any, monkeypatch: pytest.MonkeyPatch, leaves: bool
+    served: Any, monkeypatch: pytest.MonkeyPatch, leaves: bool, stays: float, waits: float
 ) -> None:
+    """Or before so much time has passed."""
     client, _ = served
-    monkeypatch.setattr(gate, "_LEAVING_SECONDS", 60 if leaves else 0.5)
+    monkeypatch.setattr(gate, "_LEAVING_SECONDS", stays)
+    monkeypatch.setattr(gate, "_ACCEPTING_SECONDS", waits)
     number = click(client)
     event = {"data": [None], "fn_index": number, "session_hash": "abc"}
 
@@ -185,8 +189,10 @@ def test_an_event_is_not_accepted_before_its_page_has_left_the_last_news(
         if leaves:
             first.gone.set()
         async with asyncio.timeout(10):
-            await asyncio.gather(reading, asking)
+            await asking
         assert accepted == [200, 200]
+        first.gone.set()
+        await reading
         reading = asyncio.create_task(second.read(client.app))
         await until(lambda: b"close_stream" in second.told)
         second.gone.set()

@@ -40,7 +40,10 @@ _MOST_UNREAD = 50
 _LAST_NEWS = b'data: {"msg":"close_stream"'
 
 _LEAVING_SECONDS = 2.0
-"""How long a page may take to leave after the last news. Some do not while they upload."""
+"""How long a page may take to leave after the last news. One that uploads stays."""
+
+_ACCEPTING_SECONDS = 10.0
+"""How long an event waits for its page to leave; the last news may be slow to arrive."""
 
 
 class GradioGate:
@@ -113,7 +116,8 @@ class GradioGate:
             while (await receive())["type"] != "http.disconnect":
                 pass
             left.set()
-            messages.put_nowait(HeartbeatMessage())  # it looks after each whether anybody is there
+            if self._leaving.get(session) is not left:
+                messages.put_nowait(HeartbeatMessage())  # it looks after each who is still there
 
         async def pass_on(message: Any) -> None:
             if message.get("body", b"").startswith(_LAST_NEWS):
@@ -156,8 +160,10 @@ class GradioGate:
             return next(given, None) or await receive()
 
         async def answer(message: Any) -> None:
-            if leaving := self._leaving.get(session):
-                await leaving.wait()
+            leaving = self._leaving.get(session)
+            if leaving and message["type"] == "http.response.start":
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(leaving.wait(), _ACCEPTING_SECONDS)
             await send(message)
 
         await self._app(scope, again, answer)

@@ -51,12 +51,12 @@ def make_recording_router(recordings: Recordings, settings: PageSettings) -> API
                     arriving.pop(upload_id, None)
                 file = recordings.keep(found.file, _safe(found.name))
         except NoRoom:
-            await ignore_rest(request)
+            await ignore_rest(request, settings)
             return PlainTextResponse(BUSY.text, 503)
         except Exception as error:  # raised again if it is none that recordings cause
             status, problem = why_not(error, settings)
             if status not in GIVEN_UP:
-                await ignore_rest(request)
+                await ignore_rest(request, settings, begun=True)
             return PlainTextResponse(problem.text, status)
         return Response(json.dumps([str(file)]), media_type="application/json")
 
