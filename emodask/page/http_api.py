@@ -16,7 +16,7 @@ import emodask
 from emodask.page.judges.judge import Judge
 from emodask.page.judges.judgement import Judgement, Problem, ProblemCode
 from emodask.page.judges.problems import BUSY
-from emodask.page.receiving import GIVEN_UP, ignore_rest, received, why_not
+from emodask.page.receiving import GIVEN_UP, ignore_rest, received, refused
 from emodask.page.settings import PageSettings
 from emodask.page.uploads import FIELD, UploadFolder
 
@@ -175,10 +175,7 @@ def make_router(judge: Judge, settings: PageSettings, folder: UploadFolder) -> A
         try:
             found = await judged(request)
         except Exception as error:  # raised again if it is none that recordings cause
-            status, problem = why_not(error, settings)
-            if status not in GIVEN_UP:
-                await ignore_rest(request, settings, begun=True)
-            return refusal(status, problem)
+            return refusal(*await refused(request, error, settings))
         if found.problem is not None:
             return refusal(503 if found.problem.code == "busy" else 422, found.problem)
         answer = found.as_dict()

@@ -38,7 +38,7 @@ async def received(
     Raises
     ------
     UploadTooLarge, NoUpload, TimeoutError, ClientDisconnect, OSError
-        :func:`why_not` has words for them.
+        :func:`refused` has words for them.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > settings.max_upload + _FORM_MOST:
@@ -69,14 +69,23 @@ async def ignore_rest(request: Request, settings: PageSettings, begun: bool = Fa
                 pass
 
 
-def why_not(error: Exception, settings: PageSettings) -> tuple[int, Problem]:
-    """Status and words of an answer to a recording that was not received.
+async def refused(
+    request: Request, error: Exception, settings: PageSettings
+) -> tuple[int, Problem]:
+    """Status and words of an answer to a recording not received, once its sender can read them.
 
     Raises
     ------
     Exception
         The error itself, if it is none of those that recordings cause.
     """
+    status, problem = _why_not(error, settings)
+    if status not in GIVEN_UP:
+        await ignore_rest(request, settings, begun=True)
+    return status, problem
+
+
+def _why_not(error: Exception, settings: PageSettings) -> tuple[int, Problem]:
     if isinstance(error, UploadTooLarge):
         return 413, too_large(settings.max_upload)
     if isinstance(error, NoUpload):

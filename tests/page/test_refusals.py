@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from emodask.page.server import make_app
 from emodask.page.settings import PageSettings
 from tests.page.app_server import running
 from tests.page.pretend_judge import PretendJudge
+from tests.page.test_http_api import ask, form
 from tests.servers.processes import wait_until
 
 pytest.importorskip("gradio")
@@ -24,7 +24,6 @@ pytest.importorskip("gradio")
 LARGE = bytes(32 << 20)
 """More than sockets hold: who sends it waits until it is read."""
 
-FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 CLOSE = {"Connection": "close"}
 """What a server ends the connection for as soon as it has answered."""
 
@@ -37,24 +36,17 @@ def served() -> Iterator[tuple[int, Any]]:
         yield port, app
 
 
-def form(field: str) -> bytes:
-    """A large recording as browsers send it."""
-    head = f'--b\r\nContent-Disposition: form-data; name="{field}"; filename="a.wav"\r\n\r\n'
-    return head.encode() + LARGE + b"\r\n--b--\r\n"
-
-
-def status(port: int, path: str, body: bytes, headers: dict[str, str]) -> int:
-    """Of the answer, which is read once the whole body is sent."""
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
-        connection.request("POST", path, body, headers)
-        return connection.getresponse().status
+def status(port: int, path: str, field: str, **headers: str) -> int:
+    """Of the answer to a large recording, which is read once the whole of it is sent."""
+    body, kind = form(LARGE, "a.wav", field)
+    return int(ask(port, "POST", path, body, kind | CLOSE | headers)[0])
 
 
 @pytest.mark.parametrize("path", ["/api/predict", "/gradio_api/upload", "/api/predict?pictures=zz"])
 def test_a_form_that_cannot_be_read_is_refused_in_words(path: str) -> None:
     with served() as (port, _):
         nameless = {"Content-Type": "multipart/form-data"}
-        assert status(port, path, LARGE, nameless | CLOSE) == 422
+        assert status(port, path, "file", **nameless) == 422
 
 
 @pytest.mark.parametrize(
@@ -69,7 +61,7 @@ def test_a_full_disk_is_told_to_who_sends_a_large_recording(
     monkeypatch.setattr(recordings.Recordings, "arriving", lambda _: full)
     with served() as (port, app):
         monkeypatch.setattr(app.state.uploads, "file", lambda: full)
-        assert status(port, path, form(field), FORM | CLOSE) == 503
+        assert status(port, path, field) == 503
 
 
 def test_as_many_recordings_as_may_be_are_told_to_who_sends_one_more(
@@ -77,19 +69,19 @@ def test_as_many_recordings_as_may_be_are_told_to_who_sends_one_more(
 ) -> None:
     monkeypatch.setattr(recordings, "MOST", 0)
     with served() as (port, _):
-        assert status(port, "/gradio_api/upload", form("files"), FORM | CLOSE) == 503
+        assert status(port, "/gradio_api/upload", "files") == 503
 
 
 def test_a_busy_server_is_heard_and_asks_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_api, "_SPARE", 1 - PretendJudge.places)
     head = "POST /api/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n"
-    for name, value in (FORM | CLOSE).items():
+    for name, value in (form(b"")[1] | CLOSE).items():
         head += f"{name}: {value}\r\n"
     with served() as (port, app), socket.create_connection(("127.0.0.1", port), 60) as slow:
         slow.sendall(head.encode() + b"\r\n--b")
         folder = app.state.uploads.path
         wait_until(lambda: any(path.is_file() for path in folder.iterdir()), "nothing arrives")
-        assert status(port, "/api/predict", form("file"), FORM | CLOSE) == 503
+        assert status(port, "/api/predict", "file") == 503
         with socket.create_connection(("127.0.0.1", port), 60) as polite:
             polite.sendall(head.encode() + b"Expect: 100-continue\r\n\r\n")
             assert polite.recv(1000).startswith(b"HTTP/1.1 503")

@@ -17,7 +17,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response, Strea
 
 from emodask.page.judges.problems import BUSY
 from emodask.page.judging.recordings import NoRoom, Recordings
-from emodask.page.receiving import GIVEN_UP, ignore_rest, received, why_not
+from emodask.page.receiving import ignore_rest, received, refused
 from emodask.page.settings import PageSettings
 from emodask.page.uploads import shown_name
 
@@ -54,9 +54,7 @@ def make_recording_router(recordings: Recordings, settings: PageSettings) -> API
             await ignore_rest(request, settings)
             return PlainTextResponse(BUSY.text, 503)
         except Exception as error:  # raised again if it is none that recordings cause
-            status, problem = why_not(error, settings)
-            if status not in GIVEN_UP:
-                await ignore_rest(request, settings, begun=True)
+            status, problem = await refused(request, error, settings)
             return PlainTextResponse(problem.text, status)
         return Response(json.dumps([str(file)]), media_type="application/json")
 
